@@ -1,0 +1,41 @@
+/* What makes this node itself: its id, its TLS key and certificate, the cluster's CA certificate and the masking key, all in
+ * the state folder with mode 0600, and the life cycle that they come from (DESIGN section 7).
+ *
+ * States: EMPTY (no cluster yet) -> CREATED (has a masking key, waits for its signed certificate) -> MEMBER; a node that is to join goes
+ * EMPTY -> MEMBER with a handover. Whether the cluster is activated stands in the store. */
+#pragma once
+
+#include <openssl/ssl.h>
+#include "protocol/limits.h"
+#include "protocol/secret.h"
+
+struct node;
+struct identity;
+
+enum identity_state { IDENTITY_EMPTY, IDENTITY_CREATED, IDENTITY_MEMBER };
+
+/** Loads the state folder, or makes a fresh one: node id and an EC P-256 key. Clear errors for wrong modes, owners and damaged files. */
+status_code identity_open(struct node *node, const char *state_folder, struct identity **identity);
+void identity_close(struct identity *identity);
+
+enum identity_state identity_state(const struct identity *identity);
+const uint8_t *identity_node_id(const struct identity *identity);
+/** Zero until the node is CREATED or MEMBER. */
+const uint8_t *identity_cluster_id(const struct identity *identity);
+
+/** A copy of the masking key. */
+status_code identity_masking_key(struct identity *identity, struct secret *masking_key);
+
+/** PEM. */
+status_code identity_csr(struct identity *identity, struct bytes *csr);
+
+/** The TLS 1.3 server context with mutual authentication; a reference that the caller frees. Fails unless MEMBER. */
+status_code identity_tls_context(struct identity *identity, SSL_CTX **context);
+
+status_code identity_create_cluster(struct identity *identity, struct slice cluster_name);
+status_code identity_initialize(struct identity *identity, struct slice certificate, struct slice ca_certificate);
+/** Seals the masking key to the node whose certificate this is (ECDH to its key, signed with ours). */
+status_code identity_approve(struct identity *identity, struct slice certificate, struct bytes *handover,
+                             uint8_t node_id[ID_LEN]);
+status_code identity_admit(struct identity *identity, struct slice certificate, struct slice ca_certificate,
+                           struct slice handover);

@@ -1,0 +1,97 @@
+/* Objects: keys, certificates and data, with their attributes and the rules of PKCS#11 3.0, section 4, on them.
+ *
+ * An object in memory is an immutable snapshot, shared by reference; a change makes a new one. Token objects are cached
+ * by id until a change in the store is seen; session objects are opened from the sealed blob that comes with the request and
+ * cached the same way. "No such object" is never said from the cache alone. */
+#pragma once
+
+#include "crypto/key.h"
+#include "user/user.h"
+
+struct objects;
+
+struct object {
+    uint8_t id[ID_LEN];
+    uint64_t version;
+    bool token;
+    uint8_t owner_id[ID_LEN];
+    struct values attributes; /* borrows from storage; never contains VALUE of a key */
+    /* private to node/object from here on */
+    struct bytes storage;
+    struct key *key; /* opened on first use; NULL for certificates and data */
+    struct object_private *own;
+};
+
+status_code objects_open(struct node *node, struct objects **objects);
+void objects_close(struct objects *objects);
+
+/** A reference to the object, if `caller` may see it: STATUS_OBJECT_NOT_FOUND otherwise. `blob` is empty for token
+ * objects. Release it with object_release (fits CLEANUP). */
+status_code object_get(struct objects *objects, const struct caller *caller, struct slice id, struct slice blob,
+                       struct object **object);
+void object_release(struct object **object);
+
+/** Whether the object may be used so: usage attribute (ATTRIBUTE_SIGN, ...), allowed mechanisms, dates, class; borrowed
+ * key in *key. STATUS_KEY_FUNCTION_NOT_PERMITTED, STATUS_MECHANISM_INVALID. */
+status_code object_use(struct object *object, const struct caller *caller, uint32_t usage_attribute,
+                       const struct mechanism *mechanism, struct key **key);
+
+/** Where an object comes from: decides LOCAL, ALWAYS_SENSITIVE, NEVER_EXTRACTABLE and which attributes a template may
+ * give. */
+enum object_origin { ORIGIN_GENERATED, ORIGIN_IMPORTED, ORIGIN_UNWRAPPED, ORIGIN_DERIVED, ORIGIN_COPIED };
+
+struct object_new {
+    struct slice id;
+    struct slice request_id;
+    struct slice attributes; /* the caller's template, encoded */
+    enum object_class class;  /* 0: the template must say */
+    enum key_type key_type;   /* 0: the template must say, for keys */
+    enum mechanism_type mechanism;
+    enum object_origin origin;
+    struct key *key;         /* its material; NULL for certificates, data and OBJECT_CREATE of keys (VALUE is opened) */
+    struct object *parent;   /* base key, unwrapping key or original: its templates and flags are inherited; or NULL */
+};
+
+/** Result of a creation: the encoded non-secret attributes, and the blob when it is a session object. */
+struct object_made {
+    struct bytes attributes;
+    struct bytes blob;
+};
+
+void object_made_release(struct object_made *made);
+
+/** Checks the template, seals and (token objects) stores `n` objects in one write: all or none. A resend (same id and same request
+ * id) answers with what is stored. STATUS_TEMPLATE_INCOMPLETE, _INCONSISTENT, STATUS_ATTRIBUTE_*,
+ * STATUS_ALREADY_EXISTS (same id, other request id), STATUS_QUOTA_EXCEEDED. */
+status_code objects_create(struct objects *objects, const struct caller *caller, const struct object_new *news,
+                           size_t n, struct object_made *mades);
+
+/** Whether a creation with these ids was done already (then *mades is filled in): asked before costly generation. */
+status_code objects_created(struct objects *objects, const struct caller *caller, const struct object_new *news,
+                            size_t n, bool *done, struct object_made *mades);
+
+/** The encoded attributes asked for by `wanted` (a UINTS value; empty: all that are not secret). Secret ones only when
+ * wanted and the object is extractable and not sensitive: STATUS_ATTRIBUTE_SENSITIVE. */
+status_code object_describe(struct object *object, struct slice wanted, struct bytes *attributes);
+
+/** Changes attributes in the safe direction. Token objects: compare-and-swap with retry; session objects: a new blob. */
+status_code objects_set(struct objects *objects, const struct caller *caller, struct slice id, struct slice blob,
+                        struct slice request_id, struct slice attributes, struct object_made *made);
+
+status_code objects_delete(struct objects *objects, const struct caller *caller, struct slice id, struct slice blob,
+                           struct slice request_id);
+
+status_code objects_share(struct objects *objects, const struct caller *caller, struct slice id,
+                          struct slice user_name, bool share, struct slice request_id);
+
+/** One page of token objects that have all the attributes given, as an encoded SETS value of {OBJECT_ID, ATTRIBUTES}. */
+status_code objects_find(struct objects *objects, const struct caller *caller, struct slice attributes,
+                         struct slice wanted, struct slice cursor, uint64_t limit, struct bytes *records,
+                         struct bytes *next_cursor);
+
+/** How many token objects a user owns. */
+status_code objects_count_owned(struct objects *objects, const uint8_t user_id[ID_LEN], uint64_t *n);
+
+/** An object changed in the store: drop it from the cache. */
+void objects_forget(struct objects *objects, const uint8_t id[ID_LEN]);
+void objects_forget_all(struct objects *objects);

@@ -1,0 +1,99 @@
+/* The replicated store, as an interface: compare-and-swap on record versions, look-up by id, by index token and by
+ * range, and the list of changes since a revision. It sees sealed values only.
+ *
+ * Invariants: a successful store_write is durable (fsynced, or on a majority) before it returns; all its records change
+ * at one new revision or none does; revisions only grow. All functions may be called from any thread. */
+#pragma once
+
+#include "protocol/bytes.h"
+#include "protocol/limits.h"
+
+struct store;
+
+enum store_kind {
+    STORE_CLUSTER = 1,    /* one record: state and policy; id is all zero */
+    STORE_NODE = 2,       /* members; id is the node id */
+    STORE_USER = 3,       /* id is the user's; its name is an index token */
+    STORE_LOGIN = 4,      /* failed logins of a user; id is the user's */
+    STORE_REVOCATION = 5, /* sessions that logged out; id is the session's */
+    STORE_OBJECT = 6,     /* token objects */
+    STORE_AUDIT = 7,      /* id: first 8 bytes of the node id, then the sequence, big-endian; not in the change list */
+};
+
+#define TOKEN_LEN 12u
+
+/** A keyed hash of something to be found by: the store learns nothing but equality. */
+struct index_token {
+    uint8_t bytes[TOKEN_LEN];
+};
+
+struct store_write {
+    enum store_kind kind;
+    uint8_t id[ID_LEN];
+    uint64_t expected_version; /* 0: must not exist. Otherwise the version that it must have now */
+    bool remove;
+    struct slice value; /* sealed; its version becomes expected_version + 1 */
+    const struct index_token *tokens;
+    size_t n_tokens; /* replace all tokens that the record had */
+};
+
+struct store_record {
+    enum store_kind kind;
+    uint8_t id[ID_LEN];
+    uint64_t version;
+    uint64_t revision; /* at which it last changed */
+    struct slice value;
+};
+
+struct store_change {
+    uint64_t revision;
+    enum store_kind kind;
+    uint8_t id[ID_LEN];
+    bool removed;
+};
+
+/** Called per record in ascending id order; returning anything but STATUS_OK ends the iteration with that status. */
+typedef status_code (*store_visitor)(void *context, const struct store_record *record);
+typedef status_code (*store_change_visitor)(void *context, const struct store_change *change);
+
+struct store_operations {
+    void (*close)(struct store *store);
+
+    /** STATUS_OBJECT_NOT_FOUND when there is none. */
+    status_code (*read)(struct store *store, enum store_kind kind, const uint8_t id[ID_LEN], struct bytes *value,
+                        uint64_t *version);
+
+    /** All or nothing. STATUS_CONFLICT when a version differs (STATUS_ALREADY_EXISTS when expected_version is 0 and it
+     * exists); STATUS_STORE_FULL, _LOCKED, _READ_ONLY, _DAMAGED. */
+    status_code (*write)(struct store *store, const struct store_write *writes, size_t n, uint64_t *revision);
+
+    /** Records of a kind after an id (NULL: from the first), at most `limit`. */
+    status_code (*range)(struct store *store, enum store_kind kind, const uint8_t *after, const uint8_t *before,
+                         size_t limit, store_visitor visit, void *context);
+
+    /** Records of a kind that have all the tokens, after an id. Order the tokens by selectivity, best first. */
+    status_code (*find)(struct store *store, enum store_kind kind, const struct index_token *tokens, size_t n_tokens,
+                        const uint8_t *after, size_t limit, store_visitor visit, void *context);
+
+    /** Number of records that have a token. */
+    status_code (*count)(struct store *store, enum store_kind kind, const struct index_token *token, uint64_t *n);
+
+    /** Changes after `since`, ascending; ends at the newest. *revision becomes the revision reached. STATUS_CONFLICT
+     * when the list no longer reaches back so far: the caller then forgets all that it has cached. */
+    status_code (*changes)(struct store *store, uint64_t since, store_change_visitor visit, void *context,
+                           uint64_t *revision);
+
+    status_code (*revision)(struct store *store, uint64_t *revision);
+};
+
+/** First member of every implementation. */
+struct store {
+    const struct store_operations *operations;
+};
+
+/** Opens (or creates) the SQLite store at `path`. A fresh one takes `cluster_id` with its first write of STORE_CLUSTER;
+ * one that holds another cluster's id is STATUS_STORE_FOREIGN; cluster_id may be NULL to take it as it is. */
+status_code store_open_sqlite(const char *path, const uint8_t *cluster_id, struct store **store);
+
+/** The cluster id that the store holds; STATUS_OBJECT_NOT_FOUND in a fresh one. */
+status_code store_cluster_id(struct store *store, uint8_t cluster_id[ID_LEN]);
