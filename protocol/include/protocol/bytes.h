@@ -26,8 +26,14 @@ struct bytes {
 };
 
 #define BYTES_DEFAULT_LIMIT ((size_t)64 << 20)
-#define BYTES_INIT          {NULL, 0, 0, 0, false, false}
-#define BYTES_SECRET        {NULL, 0, 0, 0, true, false}
+#define BYTES_INIT                                                                                                     \
+    {                                                                                                                  \
+        NULL, 0, 0, 0, false, false                                                                                    \
+    }
+#define BYTES_SECRET                                                                                                   \
+    {                                                                                                                  \
+        NULL, 0, 0, 0, true, false                                                                                     \
+    }
 
 static inline struct slice slice_of(const void *data, size_t len)
 {
@@ -53,7 +59,8 @@ static inline bool slice_equal(struct slice a, struct slice b)
 /** Appends; false, and overflow set, when the limit or the memory does not allow it. */
 bool bytes_append(struct bytes *bytes, const void *data, size_t len);
 
-/** Makes room for `len` more bytes and returns where they go (the caller writes, then adds to `len`); NULL if refused. */
+/** Makes room for `len` more bytes and returns where they go (the caller writes, then adds to `len`); NULL if refused.
+ */
 uint8_t *bytes_reserve(struct bytes *bytes, size_t len);
 
 /** Replaces the content with a copy. STATUS_TOO_LARGE or STATUS_OUT_OF_MEMORY. */

@@ -18,7 +18,8 @@ void failure_clear(void);
 /** Writes OpenSSL's newest queued reason into `text` and empties the queue, so that it never leaks into a caller. */
 const char *failure_openssl_reason(char *text, unsigned long size);
 
-#define FAIL(code, ...) return failure_set((code), __VA_ARGS__)
+/* The code stands outside the call so that the compiler sees a failure where it is a constant. */
+#define FAIL(code, ...) return (failure_set((code), __VA_ARGS__), (code))
 
 #define TRY(call)                                                                                                      \
     do {                                                                                                               \
@@ -30,7 +31,7 @@ const char *failure_openssl_reason(char *text, unsigned long size);
 #define CHECK(condition, code, ...)                                                                                    \
     do {                                                                                                               \
         if (!(condition))                                                                                              \
-            return failure_set((code), __VA_ARGS__);                                                                   \
+            FAIL(code, __VA_ARGS__);                                                                                   \
     } while (0)
 
 /** Attaches a cleanup to a variable: it runs on every way out of the scope. The function takes a pointer to it. */

@@ -22,7 +22,7 @@ enum operation_access { ACCESS_ANYONE, ACCESS_LOGGED_IN, ACCESS_ADMIN, ACCESS_US
 enum operation_cost { COST_FAST, COST_SLOW };
 
 struct operation_info {
-    const char *name; /* lower case with dashes: "key-pair-generate" */
+    const char *name; /* as in operations.def: "KEY_PAIR_GENERATE" */
     enum operation_access access;
     enum operation_cost cost;
     uint64_t required; /* bit per field */
@@ -55,7 +55,8 @@ status_code message_open(struct slice encoded, struct message *message);
 
 /** Reads the next request and checks it against its operation's fields. After a failure with *operation filled in and
  * a reader that stands behind the request (recoverable true), the following requests can still be read. */
-status_code message_next_request(struct message *message, uint64_t *operation, struct values *fields, bool *recoverable);
+status_code message_next_request(struct message *message, uint64_t *operation, struct values *fields,
+                                 bool *recoverable);
 
 /** Reads the next answer. */
 status_code message_next_answer(struct message *message, status_code *status, struct values *fields);

@@ -9,7 +9,10 @@ struct secret {
     size_t len;
 };
 
-#define SECRET_INIT {NULL, 0}
+#define SECRET_INIT                                                                                                    \
+    {                                                                                                                  \
+        NULL, 0                                                                                                        \
+    }
 
 /** Allocates `len` zeroed bytes (OpenSSL's secure heap when it was set up and has room, else plain memory). */
 status_code secret_allocate(struct secret *secret, size_t len);

@@ -20,7 +20,8 @@ status_code sp_handshake_check(const uint8_t in[SP_HANDSHAKE_LEN], uint16_t prot
 /** Header of a message whose payload (id included) has `payload_len` bytes; returns the header's length (8, ipc: 9). */
 size_t sp_header_encode(bool ipc, uint64_t payload_len, uint8_t *out);
 
-/** Payload length from a header (8 bytes, ipc: 9). STATUS_TOO_LARGE above max_len, STATUS_PROTOCOL_ERROR for a wrong ipc type. */
+/** Payload length from a header (8 bytes, ipc: 9). STATUS_TOO_LARGE above max_len, STATUS_PROTOCOL_ERROR for a wrong
+ * ipc type. */
 status_code sp_header_decode(bool ipc, const uint8_t *in, uint64_t max_len, uint64_t *payload_len);
 
 void sp_id_encode(uint32_t id, uint8_t out[SP_ID_LEN]);

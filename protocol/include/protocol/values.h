@@ -112,7 +112,7 @@ void values_encode(const struct schema *schema, const struct values *values, str
 /** Whether value `number` is present and equal in both. */
 bool values_equal_at(const struct schema *schema, const struct values *a, const struct values *b, uint32_t number);
 
-/** Number of the entry with this name, or UINT32_MAX. */
+/** Number of the entry with this name, any case, dashes as underscores; or UINT32_MAX. */
 uint32_t schema_find(const struct schema *schema, const char *name);
 
 /** Iterates a VALUE_UINTS value: start with a reader over the value, n from uints_begin. */
