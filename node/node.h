@@ -1,6 +1,7 @@
 /* The node: what its parts share. Built once at start by node_start, torn down once by node_stop. */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include "audit/audit.h"
 #include "config/node_config.h"
@@ -36,10 +37,22 @@ struct node {
     struct tail *tail;           /* follows the store's changes */
     struct server *server;       /* listeners, workers, slow pool */
     uint64_t started_ms;
+    _Atomic int64_t clock_offset_ms; /* wall clock minus monotonic clock, at its highest so far */
+    _Atomic bool clock_held;         /* the wall clock went back: the monotonic one goes on from where it was */
+    pthread_mutex_t lock;            /* guards all below, and ready.json */
+    char bound_urls[2 * NODE_LISTENERS_MAX][256]; /* of member listeners, in the order of the configuration */
+    unsigned n_bound_urls;
+    uint16_t metrics_port; /* 0: off */
 };
 
 /** Milliseconds since 1970, never going back within this process: a clock that was set back is noticed, logged, and held. */
 uint64_t node_now_ms(struct node *node);
+
+/** Makes the node from its configuration: identity, and what a member has. No listener yet: see server/server.h. */
+status_code node_start(const struct node_config *config, struct node **node);
+
+/** Closes everything; the server must have been stopped. Harmless on NULL. */
+void node_stop(struct node *node);
 
 /** Opens what a member needs (keyring, store, users, objects, audit, tail); at start and when the node becomes a member. */
 status_code node_become_member(struct node *node);
@@ -53,3 +66,16 @@ void node_wrote(struct node *node, uint64_t revision);
 
 /** A descriptive name for a state: "uninitialized", "serving", "draining", "failed". */
 const char *node_state_name(enum node_state state);
+
+/** The cluster's record changed in the store: reads whether the cluster is active. */
+status_code node_cluster_changed(struct node *node);
+
+/** The server bound a member listener: for ready.json, and for the address that clients are told. */
+void node_listening(struct node *node, const char *bound_url);
+
+/** URL that clients are to use: `advertise`, or what the first listener bound. */
+void node_address(struct node *node, char address[256]);
+
+/** Writes ready.json into the state folder: process id, bound URLs, port of the metrics, state. Tells tests and scripts
+ * where the node is. */
+status_code node_write_ready(struct node *node);

@@ -31,7 +31,7 @@ struct node_config {
     bool audit_key_use;             /* audit-key-use */
     bool fips;                      /* fips: load OpenSSL's FIPS provider */
     bool hardening;                 /* hardening: seccomp, locked memory; default true */
-    struct crypto_policy policy;    /* allow-des3-encrypt, allow-raw-rsa */
+    struct crypto_policy policy;    /* allow-des3-encrypt, allow-raw-rsa, allow-sha1-sign */
     char run_as[64];                /* run-as: user to become after start as root; default: stay */
     struct log_settings log;        /* log-level, log-format (text or json), log-file */
     char log_file[1024];
@@ -39,6 +39,10 @@ struct node_config {
 
 /** Defaults, then the file, then the environment. STATUS_CONFIG_INVALID names file, line, setting and the nearest one. */
 status_code node_config_load(const char *path, struct node_config *config);
+
+/** The same, and then `overrides` of the form NAME=VALUE, from the command line. */
+status_code node_config_load_with(const char *path, const char *const *overrides, size_t n_overrides,
+                                  struct node_config *config);
 
 /** Writes every setting with its default and its explanation, as a YAML file to start from. */
 status_code node_config_print(struct bytes *out);

@@ -23,6 +23,15 @@ const uint8_t *identity_node_id(const struct identity *identity);
 /** Zero until the node is CREATED or MEMBER. */
 const uint8_t *identity_cluster_id(const struct identity *identity);
 
+/** "" until the node is CREATED or MEMBER. */
+const char *identity_cluster_name(const struct identity *identity);
+/** SHA-256 of this node's certificate. STATUS_CLUSTER_STATE unless MEMBER. */
+status_code identity_certificate_hash(struct identity *identity, uint8_t hash[32]);
+/** Descriptor of the state folder, locked as long as the identity is open. */
+int identity_folder(const struct identity *identity);
+/** Reads node.pem of the state folder again, if it was renewed; a certificate that does not fit changes nothing. */
+status_code identity_reload(struct identity *identity);
+
 /** A copy of the masking key. */
 status_code identity_masking_key(struct identity *identity, struct secret *masking_key);
 

@@ -1,0 +1,36 @@
+/* What identity.c, lifecycle.c and tls.c share of an identity. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "identity/certificate.h"
+#include "identity/vault.h"
+
+#define CERTIFICATE_FILE    "node.pem"
+#define CA_FILE             "ca.pem"
+#define CERTIFICATE_FILE_MAX 65536u
+#define HOSTS_MAX           20u
+
+struct identity {
+    int folder; /* holds the lock of the state folder */
+    char name[65];
+    char hosts[HOSTS_MAX][256]; /* for the certificate request */
+    unsigned n_hosts;
+    _Atomic(enum identity_state) state; /* set after what it promises is in place */
+    uint8_t node_id[ID_LEN];            /* constant after identity_open */
+    uint8_t cluster_id[ID_LEN];         /* constant once `state` is not EMPTY, as is the name */
+    char cluster_name[129];
+
+    pthread_mutex_t lock; /* guards all below */
+    struct vault vault;
+    EVP_PKEY *key;
+    X509 *certificate; /* NULL until MEMBER */
+    X509 *ca;
+    SSL_CTX *tls; /* made on first use */
+};
+
+/** Publishes what the vault says: ids first, then the state. */
+void identity_publish(struct identity *identity);
+
+/** STATUS_TLS_ERROR unless the certificate is for our key and our node id. */
+status_code identity_check_own(struct identity *identity, X509 *certificate);

@@ -1,0 +1,176 @@
+/* The steps of a node's life cycle: EMPTY -> CREATED -> MEMBER, or EMPTY -> MEMBER with a handover (DESIGN section 7). Each is
+ * committed by one atomic write of the vault, after everything that it needs is on disk; a step that is repeated with the
+ * same input, because its answer was lost, succeeds again. Called by the handlers of the life-cycle operations. */
+#include "identity/identity.h"
+
+#include <openssl/rand.h>
+#include <stdio.h>
+#include "crypto/key.h"
+#include "identity/handover.h"
+#include "identity/identity_private.h"
+#include "identity/state_file.h"
+#include "seal/keyring.h"
+
+static void unlock(pthread_mutex_t **lock)
+{
+    pthread_mutex_unlock(*lock);
+}
+
+#define LOCKED(identity)                                                                                               \
+    pthread_mutex_lock(&(identity)->lock);                                                                             \
+    CLEANUP(unlock) pthread_mutex_t *held_ = &(identity)->lock;                                                        \
+    (void)held_
+
+static status_code copy_vault(const struct vault *from, struct vault *to)
+{
+    *to = *from;
+    to->tls_key = (struct secret)SECRET_INIT;
+    to->masking_key = (struct secret)SECRET_INIT;
+    TRY(secret_copy(&to->tls_key, secret_slice(&from->tls_key)));
+    return secret_copy(&to->masking_key, secret_slice(&from->masking_key));
+}
+
+/** Saves `next` and makes it the identity's. `next` holds what it replaced afterwards. */
+static status_code commit(struct identity *identity, struct vault *next)
+{
+    TRY(vault_save(identity->folder, next));
+    struct vault before = identity->vault;
+    identity->vault = *next;
+    *next = before;
+    identity_publish(identity);
+    return STATUS_OK;
+}
+
+static status_code check_cluster_name(struct slice name)
+{
+    CHECK(name.len > 0 && name.len <= 128, STATUS_INVALID_ARGUMENT, "a cluster's name has 1 to 128 bytes");
+    for (size_t i = 0; i < name.len; i++)
+        CHECK(name.data[i] >= 0x20 && name.data[i] != 0x7f, STATUS_INVALID_ARGUMENT,
+              "a cluster's name has no control characters");
+    return STATUS_OK;
+}
+
+static status_code fill_new_cluster(struct vault *vault, struct slice name)
+{
+    vault->state = IDENTITY_CREATED;
+    snprintf(vault->cluster_name, sizeof vault->cluster_name, "%.*s", (int)name.len, (const char *)name.data);
+    secret_release(&vault->masking_key);
+    TRY(secret_allocate(&vault->masking_key, MASKING_KEY_LEN));
+    CHECK(RAND_bytes_ex(crypto_context(), vault->cluster_id, ID_LEN, 0) == 1 &&
+              RAND_priv_bytes_ex(crypto_context(), vault->masking_key.data, MASKING_KEY_LEN, 0) == 1,
+          STATUS_RANDOM_FAILED, "no random masking key");
+    return STATUS_OK;
+}
+
+status_code identity_create_cluster(struct identity *identity, struct slice cluster_name)
+{
+    CLEANUP(vault_release) struct vault next = {0};
+    TRY(check_cluster_name(cluster_name));
+    LOCKED(identity);
+
+    bool same = slice_equal(slice_text(identity->vault.cluster_name), cluster_name);
+    if (identity->vault.state == IDENTITY_CREATED && same)
+        return STATUS_OK;
+    CHECK(identity->vault.state == IDENTITY_EMPTY, STATUS_CLUSTER_STATE, "this node belongs to cluster %s already",
+          identity->vault.cluster_name);
+    TRY(copy_vault(&identity->vault, &next));
+    TRY(fill_new_cluster(&next, cluster_name));
+    return commit(identity, &next);
+}
+
+static status_code check_pair(struct identity *identity, X509 *certificate, X509 *ca)
+{
+    TRY(certificate_check_ca(ca));
+    TRY(identity_check_own(identity, certificate));
+    return certificate_check(certificate, ca);
+}
+
+static status_code write_certificate(struct identity *identity, const char *file, X509 *certificate)
+{
+    CLEANUP(bytes_release) struct bytes pem = BYTES_INIT;
+    TRY(certificate_encode_pem(certificate, &pem));
+    return state_file_write(identity->folder, file, bytes_slice(&pem));
+}
+
+/** The last step to MEMBER, for both ways: certificates first, then the vault that refers to them. */
+static status_code become_member(struct identity *identity, struct vault *next, X509 **certificate, X509 **ca)
+{
+    next->state = IDENTITY_MEMBER;
+    TRY(certificate_hash(*ca, next->ca_hash));
+    TRY(write_certificate(identity, CA_FILE, *ca));
+    TRY(write_certificate(identity, CERTIFICATE_FILE, *certificate));
+    /* In place before the state says so; nobody looks at them before. */
+    X509_free(identity->certificate);
+    X509_free(identity->ca);
+    identity->certificate = *certificate;
+    identity->ca = *ca;
+    *certificate = NULL;
+    *ca = NULL;
+    return commit(identity, next);
+}
+
+static bool is_repeated(const struct identity *identity, X509 *certificate, X509 *ca)
+{
+    return identity->vault.state == IDENTITY_MEMBER && X509_cmp(identity->certificate, certificate) == 0 &&
+           X509_cmp(identity->ca, ca) == 0;
+}
+
+status_code identity_initialize(struct identity *identity, struct slice certificate, struct slice ca_certificate)
+{
+    CLEANUP(certificate_free) X509 *own = NULL;
+    CLEANUP(certificate_free) X509 *ca = NULL;
+    CLEANUP(vault_release) struct vault next = {0};
+    TRY(certificate_parse(certificate, "the node's certificate", &own));
+    TRY(certificate_parse(ca_certificate, "the CA certificate", &ca));
+    LOCKED(identity);
+
+    if (is_repeated(identity, own, ca))
+        return STATUS_OK;
+    CHECK(identity->vault.state != IDENTITY_EMPTY, STATUS_CLUSTER_STATE,
+          "create the cluster first; a node that is to join one is admitted, not initialized");
+    CHECK(identity->vault.state == IDENTITY_CREATED, STATUS_CLUSTER_STATE, "cluster %s is initialized already",
+          identity->vault.cluster_name);
+    TRY(check_pair(identity, own, ca));
+    TRY(copy_vault(&identity->vault, &next));
+    return become_member(identity, &next, &own, &ca);
+}
+
+status_code identity_approve(struct identity *identity, struct slice certificate, struct bytes *handover,
+                             uint8_t node_id[ID_LEN])
+{
+    CLEANUP(certificate_free) X509 *joiner = NULL;
+    TRY(certificate_parse(certificate, "the joining node's certificate", &joiner));
+    LOCKED(identity);
+
+    CHECK(identity->vault.state == IDENTITY_MEMBER, STATUS_CLUSTER_STATE, "this node is no member of a cluster itself");
+    TRY(certificate_check(joiner, identity->ca));
+    uint8_t joiner_id[ID_LEN];
+    TRY(certificate_node_id(joiner, joiner_id));
+    CHECK(memcmp(joiner_id, identity->node_id, ID_LEN) != 0, STATUS_INVALID_ARGUMENT,
+          "this is the certificate of the approving node itself");
+    struct handover_parties parties = {identity->certificate, joiner, identity->ca};
+    TRY(handover_make(&parties, identity->key, &identity->vault, handover));
+    memcpy(node_id, joiner_id, ID_LEN);
+    return STATUS_OK;
+}
+
+status_code identity_admit(struct identity *identity, struct slice certificate, struct slice ca_certificate,
+                           struct slice handover)
+{
+    CLEANUP(certificate_free) X509 *own = NULL;
+    CLEANUP(certificate_free) X509 *ca = NULL;
+    CLEANUP(vault_release) struct vault next = {0};
+    TRY(certificate_parse(certificate, "the node's certificate", &own));
+    TRY(certificate_parse(ca_certificate, "the CA certificate", &ca));
+    LOCKED(identity);
+
+    if (is_repeated(identity, own, ca))
+        return STATUS_OK;
+    CHECK(identity->vault.state == IDENTITY_EMPTY, STATUS_CLUSTER_STATE,
+          "this node belongs to cluster %s already: a node joins with a fresh state folder", identity->vault.cluster_name);
+    TRY(check_pair(identity, own, ca));
+    TRY(copy_vault(&identity->vault, &next));
+    struct handover_parties parties = {NULL, own, ca};
+    TRY(handover_open(handover, &parties, identity->key, &next));
+    return become_member(identity, &next, &own, &ca);
+}

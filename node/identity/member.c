@@ -1,0 +1,311 @@
+/* Members of the cluster in the store (member.h).
+ *
+ * Besides one record a node there is the roster: a STORE_NODE record with a zero id and nothing in it, rewritten with every
+ * member that is added. Two nodes that add a member at the same time cannot both succeed on the same roster version, so
+ * the count that each looked at holds. */
+#include "identity/member.h"
+
+#include "identity/certificate.h"
+#include "node.h"
+#include "protocol/writer.h"
+
+#define ATTEMPTS_MAX   8
+#define RECORD_MAX     2048u
+#define TOKEN_REMOVED  301u /* finds removed nodes by certificate hash; above attribute numbers (keyring_token) */
+#define RECORDS_AT_ONCE 64u
+
+static const uint8_t ROSTER[ID_LEN];
+
+static const char APPROVED[] = "approved", SERVING[] = "serving", REMOVED[] = "removed";
+
+/** A member as stored, opened; `values` borrows from `storage`. */
+struct member {
+    uint64_t version; /* 0: there is none */
+    struct values values;
+    struct bytes storage;
+};
+
+static void member_release(struct member *member)
+{
+    bytes_release(&member->storage);
+}
+
+static struct slice record_context(const uint8_t id[ID_LEN], uint64_t version, uint8_t out[1 + ID_LEN + 8])
+{
+    out[0] = STORE_NODE;
+    memcpy(out + 1, id, ID_LEN);
+    for (int i = 0; i < 8; i++)
+        out[1 + ID_LEN + i] = (uint8_t)(version >> (56 - 8 * i));
+    return slice_of(out, 1 + ID_LEN + 8);
+}
+
+static bool has_state(const struct values *values, const char *state)
+{
+    return slice_equal(values_bytes(values, FIELD_STATE_NAME), slice_text(state));
+}
+
+static status_code open_record(struct node *node, const uint8_t id[ID_LEN], uint64_t version, struct slice sealed,
+                               struct member *member)
+{
+    uint8_t context[1 + ID_LEN + 8];
+    char digits[2 * ID_LEN + 1];
+    bytes_clear(&member->storage);
+    member->version = version;
+    values_init(&member->values);
+    status_code code =
+        unseal(node->keyring, SEAL_RECORD, record_context(id, version, context), sealed, &member->storage);
+    if (code == STATUS_OK)
+        code = values_decode_all(&FIELD_SCHEMA, bytes_slice(&member->storage), &member->values);
+    hex_encode(slice_of(id, ID_LEN), digits);
+    CHECK(code == STATUS_OK, STATUS_STORE_DAMAGED, "the store's record of node %s is damaged", digits);
+    return STATUS_OK;
+}
+
+/** version 0 when there is no such record. */
+static status_code read_member(struct node *node, const uint8_t id[ID_LEN], struct member *member)
+{
+    CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT;
+    uint64_t version = 0;
+    member->version = 0;
+    values_init(&member->values);
+    status_code code = node->store->operations->read(node->store, STORE_NODE, id, &sealed, &version);
+    if (code == STATUS_OBJECT_NOT_FOUND)
+        return STATUS_OK;
+    TRY(code);
+    return open_record(node, id, version, bytes_slice(&sealed), member);
+}
+
+/* Listing. */
+
+struct listing {
+    struct node *node;
+    struct bytes encoded;      /* the value sets, without the array's head */
+    uint64_t n;                /* members that are not removed */
+    uint64_t n_seen;           /* records of this page */
+    uint8_t last[ID_LEN];
+};
+
+static status_code list_record(void *context, const struct store_record *record)
+{
+    struct listing *listing = context;
+    CLEANUP(member_release) struct member member = {.storage = BYTES_INIT};
+    memcpy(listing->last, record->id, ID_LEN);
+    listing->n_seen++;
+    TRY(open_record(listing->node, record->id, record->version, record->value, &member));
+    if (has_state(&member.values, REMOVED))
+        return STATUS_OK;
+    values_encode(&FIELD_SCHEMA, &member.values, &listing->encoded);
+    listing->n++;
+    return bytes_ok(&listing->encoded);
+}
+
+/** All members; those removed are as many as there ever were, so they are walked in pages. */
+static status_code list_all(struct node *node, struct listing *listing)
+{
+    *listing = (struct listing){.node = node, .encoded = BYTES_INIT};
+    memcpy(listing->last, ROSTER, ID_LEN); /* the roster itself has the smallest id */
+    do {
+        listing->n_seen = 0;
+        TRY(node->store->operations->range(node->store, STORE_NODE, listing->last, NULL, RECORDS_AT_ONCE, list_record,
+                                           listing));
+    } while (listing->n_seen == RECORDS_AT_ONCE);
+    return STATUS_OK;
+}
+
+static void listing_release(struct listing *listing)
+{
+    bytes_release(&listing->encoded);
+}
+
+status_code members_list(struct node *node, struct bytes *records, uint64_t *n_members)
+{
+    CLEANUP(listing_release) struct listing listing = {.encoded = BYTES_INIT};
+    TRY(list_all(node, &listing));
+    write_array(records, (uint32_t)listing.n);
+    bytes_append(records, listing.encoded.data, listing.encoded.len);
+    TRY(bytes_ok(records));
+    if (n_members)
+        *n_members = listing.n;
+    return STATUS_OK;
+}
+
+/* Writing. */
+
+static status_code seal_member(struct node *node, const uint8_t id[ID_LEN], uint64_t version,
+                               const struct values *values, struct bytes *sealed)
+{
+    CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
+    uint8_t context[1 + ID_LEN + 8];
+    plaintext.limit = RECORD_MAX;
+    values_encode(&FIELD_SCHEMA, values, &plaintext);
+    TRY(bytes_ok(&plaintext));
+    return seal(node->keyring, SEAL_RECORD, record_context(id, version, context), bytes_slice(&plaintext), sealed);
+}
+
+/** Fills in the roster's write, after the count was checked. */
+static status_code prepare_roster(struct node *node, struct store_write *write, struct bytes *sealed)
+{
+    CLEANUP(member_release) struct member roster = {.storage = BYTES_INIT};
+    CLEANUP(listing_release) struct listing listing = {.encoded = BYTES_INIT};
+    struct values nothing;
+
+    TRY(read_member(node, ROSTER, &roster));
+    TRY(list_all(node, &listing));
+    CHECK(listing.n < CLUSTER_NODES_MAX, STATUS_QUOTA_EXCEEDED,
+          "the cluster has %u nodes, which is the most that it can have: remove one first", CLUSTER_NODES_MAX);
+    values_init(&nothing);
+    TRY(seal_member(node, ROSTER, roster.version + 1, &nothing, sealed));
+    *write = (struct store_write){
+        .kind = STORE_NODE, .expected_version = roster.version, .value = bytes_slice(sealed)};
+    return STATUS_OK;
+}
+
+static status_code write_member(struct node *node, const struct values *values, uint64_t version)
+{
+    CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT, roster = BYTES_INIT;
+    struct store_write writes[2] = {{.kind = STORE_NODE, .expected_version = version}};
+    struct index_token removed_token;
+    size_t n = 1;
+    uint64_t revision = 0;
+
+    memcpy(writes[0].id, values_bytes(values, FIELD_NODE_ID).data, ID_LEN);
+    TRY(seal_member(node, writes[0].id, version + 1, values, &sealed));
+    writes[0].value = bytes_slice(&sealed);
+    if (has_state(values, REMOVED)) {
+        TRY(keyring_token(node->keyring, TOKEN_REMOVED, values_bytes(values, FIELD_HASH_VALUE), &removed_token));
+        writes[0].tokens = &removed_token;
+        writes[0].n_tokens = 1;
+    }
+    if (version == 0)
+        TRY(prepare_roster(node, &writes[n++], &roster));
+    TRY(node->store->operations->write(node->store, writes, n, &revision));
+    node_wrote(node, revision);
+    return STATUS_OK;
+}
+
+static bool is_conflict(status_code code)
+{
+    return code == STATUS_CONFLICT || code == STATUS_ALREADY_EXISTS;
+}
+
+static bool is_same(const struct values *a, const struct values *b)
+{
+    static const enum field FIELDS[] = {FIELD_NODE_ID, FIELD_NAME,       FIELD_ADDRESS,
+                                        FIELD_ZONE,    FIELD_STATE_NAME, FIELD_HASH_VALUE};
+    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++)
+        if (!values_equal_at(&FIELD_SCHEMA, a, b, FIELDS[i]))
+            return false;
+    return true;
+}
+
+/** One attempt; a removed node stays removed. */
+static status_code put_once(struct node *node, const struct values *values)
+{
+    CLEANUP(member_release) struct member before = {.storage = BYTES_INIT};
+    TRY(read_member(node, values_bytes(values, FIELD_NODE_ID).data, &before));
+    if (before.version != 0 && is_same(&before.values, values))
+        return STATUS_OK;
+    CHECK(!has_state(&before.values, REMOVED), STATUS_CLUSTER_STATE,
+          "this node was removed from the cluster: it can come back only with a fresh state folder");
+    return write_member(node, values, before.version);
+}
+
+status_code members_put(struct node *node, const struct values *member)
+{
+    CHECK(values_bytes(member, FIELD_NODE_ID).len == ID_LEN, STATUS_INVALID_ARGUMENT, "a member needs a node id");
+    status_code code = STATUS_CONFLICT;
+    for (int attempt = 0; attempt < ATTEMPTS_MAX && is_conflict(code); attempt++)
+        code = put_once(node, member);
+    return code;
+}
+
+static void fill(struct values *values, const uint8_t node_id[ID_LEN], const char *state, const uint8_t *hash)
+{
+    values_init(values);
+    values_put_bytes(values, FIELD_NODE_ID, slice_of(node_id, ID_LEN));
+    values_put_bytes(values, FIELD_STATE_NAME, slice_text(state));
+    values_put_bytes(values, FIELD_HASH_VALUE, slice_of(hash, CERTIFICATE_HASH_LEN));
+}
+
+status_code members_approve(struct node *node, const uint8_t node_id[ID_LEN], struct slice certificate_pem)
+{
+    CLEANUP(certificate_free) X509 *certificate = NULL;
+    CLEANUP(member_release) struct member before = {.storage = BYTES_INIT};
+    uint8_t hash[CERTIFICATE_HASH_LEN];
+    char name[65];
+    struct values values;
+
+    TRY(certificate_parse(certificate_pem, "the joining node's certificate", &certificate));
+    TRY(certificate_hash(certificate, hash));
+    certificate_common_name(certificate, name, sizeof name);
+    TRY(read_member(node, node_id, &before));
+    /* Repeated, perhaps after the node began to serve: nothing to take back. */
+    if (before.version != 0 && slice_equal(values_bytes(&before.values, FIELD_HASH_VALUE), slice_of(hash, sizeof hash)) &&
+        !has_state(&before.values, REMOVED))
+        return STATUS_OK;
+    fill(&values, node_id, APPROVED, hash);
+    values_put_bytes(&values, FIELD_NAME, slice_text(name));
+    values_put_bytes(&values, FIELD_ADDRESS, slice_text(""));
+    values_put_bytes(&values, FIELD_ZONE, slice_text(""));
+    return members_put(node, &values);
+}
+
+status_code members_put_own(struct node *node)
+{
+    uint8_t hash[CERTIFICATE_HASH_LEN];
+    char address[sizeof node->config.advertise];
+    struct values values;
+
+    TRY(identity_certificate_hash(node->identity, hash));
+    node_address(node, address);
+    fill(&values, identity_node_id(node->identity), SERVING, hash);
+    values_put_bytes(&values, FIELD_NAME, slice_text(node->config.name));
+    values_put_bytes(&values, FIELD_ADDRESS, slice_text(address));
+    values_put_bytes(&values, FIELD_ZONE, slice_text(node->config.zone));
+    return members_put(node, &values);
+}
+
+static status_code remove_once(struct node *node, const uint8_t node_id[ID_LEN])
+{
+    CLEANUP(member_release) struct member before = {.storage = BYTES_INIT};
+    TRY(read_member(node, node_id, &before));
+    CHECK(before.version != 0, STATUS_OBJECT_NOT_FOUND, "the cluster has no such node");
+    if (has_state(&before.values, REMOVED))
+        return STATUS_OK;
+    values_put_bytes(&before.values, FIELD_STATE_NAME, slice_text(REMOVED));
+    return write_member(node, &before.values, before.version);
+}
+
+status_code members_remove(struct node *node, const uint8_t node_id[ID_LEN])
+{
+    CHECK(memcmp(node_id, ROSTER, ID_LEN) != 0, STATUS_OBJECT_NOT_FOUND, "the cluster has no such node");
+    status_code code = STATUS_CONFLICT;
+    for (int attempt = 0; attempt < ATTEMPTS_MAX && is_conflict(code); attempt++)
+        code = remove_once(node, node_id);
+    return code;
+}
+
+static status_code note_found(void *context, const struct store_record *record)
+{
+    (void)record;
+    *(bool *)context = true;
+    return STATUS_OK;
+}
+
+status_code members_is_removed(struct node *node, const uint8_t hash[CERTIFICATE_HASH_LEN], bool *removed)
+{
+    struct index_token token;
+    bool found = false;
+    TRY(keyring_token(node->keyring, TOKEN_REMOVED, slice_of(hash, CERTIFICATE_HASH_LEN), &token));
+    TRY(node->store->operations->find(node->store, STORE_NODE, &token, 1, NULL, 1, note_found, &found));
+    *removed = found;
+    return STATUS_OK;
+}
+
+status_code members_own_removed(struct node *node, bool *removed)
+{
+    CLEANUP(member_release) struct member own = {.storage = BYTES_INIT};
+    TRY(read_member(node, identity_node_id(node->identity), &own));
+    *removed = own.version != 0 && has_state(&own.values, REMOVED);
+    return STATUS_OK;
+}
