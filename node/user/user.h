@@ -7,6 +7,7 @@
 
 #include "protocol/catalog.h"
 #include "protocol/message.h"
+#include "store/store.h"
 
 struct node;
 
