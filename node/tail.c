@@ -11,11 +11,11 @@
 struct tail {
     struct node *node;
     pthread_t thread;
-    pthread_mutex_t pass;  /* one pass at a time */
-    pthread_mutex_t lock;  /* guards `stopping` */
+    pthread_mutex_t pass; /* one pass at a time */
+    pthread_mutex_t lock; /* guards `stopping` */
     pthread_cond_t wake;
     bool stopping;
-    status_code failing;  /* of the last pass; of the thread alone, so that a failure is logged once */
+    status_code failing; /* of the last pass; of the thread alone, so that a failure is logged once */
 };
 
 /** Raises node->revision, never lowers it: a writer may have raised it meanwhile. */

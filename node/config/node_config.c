@@ -75,7 +75,8 @@ static status_code fill_in_store(struct node_config *config)
 {
     if (!config->store[0]) {
         int len = snprintf(config->store, sizeof config->store, "sqlite:%s/store.db", config->state_folder);
-        CHECK(len > 0 && (size_t)len < sizeof config->store, STATUS_CONFIG_INVALID, "state-folder: the path is too long");
+        CHECK(len > 0 && (size_t)len < sizeof config->store, STATUS_CONFIG_INVALID,
+              "state-folder: the path is too long");
     }
     CHECK(strncmp(config->store, "sqlite:/", 8) == 0, STATUS_CONFIG_INVALID,
           "store must be sqlite: and an absolute path, not %.64s", config->store);
@@ -171,8 +172,9 @@ static void append_setting(struct bytes *out, const struct setting *setting)
 
 status_code node_config_print(struct bytes *out)
 {
-    append(out, "# Settings of hsmd, each with its default. Environment variables HSMD_NAME (dashes as underscores) and\n"
-                "# --set NAME=VALUE take precedence over this file.\n");
+    append(out,
+           "# Settings of hsmd, each with its default. Environment variables HSMD_NAME (dashes as underscores) and\n"
+           "# --set NAME=VALUE take precedence over this file.\n");
     for (size_t i = 0; i < N_SETTINGS; i++)
         append_setting(out, &SETTINGS[i]);
     return bytes_ok(out);

@@ -1,5 +1,5 @@
-/* Settings of a node, from a YAML file; each can also come from the environment as HSMD_<NAME> (dashes as underscores). Unknown
- * settings are refused with the nearest right name, file and line. */
+/* Settings of a node, from a YAML file; each can also come from the environment as HSMD_<NAME> (dashes as underscores).
+ * Unknown settings are refused with the nearest right name, file and line. */
 #pragma once
 
 #include "crypto/key.h"
@@ -8,36 +8,38 @@
 #define NODE_LISTENERS_MAX 8
 
 struct node_config {
-    char name[65];           /* name: of this node, for people; default: the host name */
-    char zone[65];           /* zone */
-    char state_folder[1024]; /* state-folder: identity and keys of this node, mode 0700 */
-    char store[1024];        /* store: sqlite:PATH; default sqlite:STATE-FOLDER/store.db */
+    char name[65];                            /* name: of this node, for people; default: the host name */
+    char zone[65];                            /* zone */
+    char state_folder[1024];                  /* state-folder: identity and keys of this node, mode 0700 */
+    char store[1024];                         /* store: sqlite:PATH; default sqlite:STATE-FOLDER/store.db */
     char listen[NODE_LISTENERS_MAX][256];     /* listen: URLs of direct listeners */
     char listen_nng[NODE_LISTENERS_MAX][256]; /* listen-nng: URLs of NNG listeners */
     unsigned n_listen, n_listen_nng;
-    char advertise[256];     /* advertise: URL that clients are told; default: the first listener's bound URL */
-    char metrics[256];       /* metrics: ADDRESS:PORT on loopback, or "off" */
-    unsigned workers;        /* workers: threads that answer; default: processors */
-    unsigned slow_workers;   /* slow-workers: threads for key generation and logins; default 2 */
-    unsigned object_cache;   /* object-cache: objects kept opened; default 20,000 */
-    unsigned tail_interval_ms;      /* tail-interval-ms: how often changes by other nodes are looked for; default 20 */
-    unsigned ticket_lifetime_s;     /* ticket-lifetime-s; default 3,600 */
-    unsigned password_iterations;   /* password-iterations: PBKDF2-HMAC-SHA-512; default 210,000 */
-    unsigned login_attempts;        /* login-attempts: failures before lock-out; default 5 */
-    unsigned login_lock_s;          /* login-lock-s: first lock-out, doubling with each further failure up to one hour; default 30 */
-    unsigned keys_per_user;         /* keys-per-user: quota; default 1,000,000 */
-    unsigned connections_max;       /* connections-max; default 4,096 */
-    unsigned drain_timeout_s;       /* drain-timeout-s: how long SIGTERM waits for what is being answered; default 30 */
-    bool audit_key_use;             /* audit-key-use */
-    bool fips;                      /* fips: load OpenSSL's FIPS provider */
-    bool hardening;                 /* hardening: seccomp, locked memory; default true */
-    struct crypto_policy policy;    /* allow-des3-encrypt, allow-raw-rsa, allow-sha1-sign */
-    char run_as[64];                /* run-as: user to become after start as root; default: stay */
-    struct log_settings log;        /* log-level, log-format (text or json), log-file */
+    char advertise[256];          /* advertise: URL that clients are told; default: the first listener's bound URL */
+    char metrics[256];            /* metrics: ADDRESS:PORT on loopback, or "off" */
+    unsigned workers;             /* workers: threads that answer; default: processors */
+    unsigned slow_workers;        /* slow-workers: threads for key generation and logins; default 2 */
+    unsigned object_cache;        /* object-cache: objects kept opened; default 20,000 */
+    unsigned tail_interval_ms;    /* tail-interval-ms: how often changes by other nodes are looked for; default 20 */
+    unsigned ticket_lifetime_s;   /* ticket-lifetime-s; default 3,600 */
+    unsigned password_iterations; /* password-iterations: PBKDF2-HMAC-SHA-512; default 210,000 */
+    unsigned login_attempts;      /* login-attempts: failures before lock-out; default 5 */
+    unsigned
+        login_lock_s; /* login-lock-s: first lock-out, doubling with each further failure up to one hour; default 30 */
+    unsigned keys_per_user;      /* keys-per-user: quota; default 1,000,000 */
+    unsigned connections_max;    /* connections-max; default 4,096 */
+    unsigned drain_timeout_s;    /* drain-timeout-s: how long SIGTERM waits for what is being answered; default 30 */
+    bool audit_key_use;          /* audit-key-use */
+    bool fips;                   /* fips: load OpenSSL's FIPS provider */
+    bool hardening;              /* hardening: seccomp, locked memory; default true */
+    struct crypto_policy policy; /* allow-des3-encrypt, allow-raw-rsa, allow-sha1-sign */
+    char run_as[64];             /* run-as: user to become after start as root; default: stay */
+    struct log_settings log;     /* log-level, log-format (text or json), log-file */
     char log_file[1024];
 };
 
-/** Defaults, then the file, then the environment. STATUS_CONFIG_INVALID names file, line, setting and the nearest one. */
+/** Defaults, then the file, then the environment. STATUS_CONFIG_INVALID names file, line, setting and the nearest one.
+ */
 status_code node_config_load(const char *path, struct node_config *config);
 
 /** The same, and then `overrides` of the form NAME=VALUE, from the command line. */

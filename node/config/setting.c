@@ -9,17 +9,30 @@
 
 #define FIELD_OF(field) offsetof(struct node_config, field), sizeof(((struct node_config *)0)->field)
 #define TEXT(setting, field, standard, doc)                                                                            \
-    {setting, SETTING_TEXT, FIELD_OF(field), 0, 0, 0, NULL, standard, doc}
+    {                                                                                                                  \
+        setting, SETTING_TEXT, FIELD_OF(field), 0, 0, 0, NULL, standard, doc                                           \
+    }
 #define PATH(setting, field, standard, doc)                                                                            \
-    {setting, SETTING_PATH, FIELD_OF(field), 0, 0, 0, NULL, standard, doc}
+    {                                                                                                                  \
+        setting, SETTING_PATH, FIELD_OF(field), 0, 0, 0, NULL, standard, doc                                           \
+    }
 #define URLS(setting, field, schemes, standard, doc)                                                                   \
-    {setting, SETTING_URLS, FIELD_OF(field[0]), offsetof(struct node_config, n_##field), 0, 0, schemes, standard, doc}
+    {                                                                                                                  \
+        setting, SETTING_URLS, FIELD_OF(field[0]), offsetof(struct node_config, n_##field), 0, 0, schemes, standard,   \
+            doc                                                                                                        \
+    }
 #define NUMBER(setting, field, min, max, standard, doc)                                                                \
-    {setting, SETTING_NUMBER, FIELD_OF(field), 0, min, max, NULL, standard, doc}
+    {                                                                                                                  \
+        setting, SETTING_NUMBER, FIELD_OF(field), 0, min, max, NULL, standard, doc                                     \
+    }
 #define BOOL(setting, field, standard, doc)                                                                            \
-    {setting, SETTING_BOOL, FIELD_OF(field), 0, 0, 0, NULL, standard, doc}
+    {                                                                                                                  \
+        setting, SETTING_BOOL, FIELD_OF(field), 0, 0, 0, NULL, standard, doc                                           \
+    }
 #define CHOICE(setting, field, words, standard, doc)                                                                   \
-    {setting, SETTING_CHOICE, FIELD_OF(field), 0, 0, 0, words, standard, doc}
+    {                                                                                                                  \
+        setting, SETTING_CHOICE, FIELD_OF(field), 0, 0, 0, words, standard, doc                                        \
+    }
 
 const struct setting SETTINGS[] = {
     TEXT("name", name, "", "Name of this node, for people. Default: the host's name."),
@@ -29,7 +42,8 @@ const struct setting SETTINGS[] = {
     TEXT("store", store, "",
          "The store that the cluster's nodes share: sqlite:PATH. Default: store.db in the state folder."),
     URLS("listen", listen, "tls+tcp tcp ipc", "tls+tcp://0.0.0.0:2223",
-         "URLs to serve clients on. tcp:// and ipc:// are without TLS: for tests, or behind something that protects them."),
+         "URLs to serve clients on. tcp:// and ipc:// are without TLS: for tests, or behind something that protects "
+         "them."),
     URLS("listen-nng", listen_nng, "tls+tcp tcp ipc inproc ws wss", "",
          "URLs to serve clients on through the NNG library, which also speaks ws:// and wss://."),
     TEXT("advertise", advertise, "",

@@ -5,23 +5,23 @@
 #include "config/node_config.h"
 
 enum setting_kind {
-    SETTING_TEXT,    /* printable text */
-    SETTING_PATH,    /* an absolute path */
-    SETTING_URLS,    /* a list of URLs */
-    SETTING_NUMBER,  /* a decimal number within a range */
-    SETTING_BOOL,    /* true or false */
-    SETTING_CHOICE,  /* one word of a list */
+    SETTING_TEXT,   /* printable text */
+    SETTING_PATH,   /* an absolute path */
+    SETTING_URLS,   /* a list of URLs */
+    SETTING_NUMBER, /* a decimal number within a range */
+    SETTING_BOOL,   /* true or false */
+    SETTING_CHOICE, /* one word of a list */
 };
 
 struct setting {
     const char *name;
     enum setting_kind kind;
-    size_t offset;         /* of the field in struct node_config */
-    size_t size;           /* text: bytes of the field, NUL included; lists: bytes of one element */
-    size_t count_offset;   /* lists: of the number of elements */
-    unsigned min, max;     /* numbers */
-    const char *choices;   /* URLs: schemes; choices: words; separated by spaces */
-    const char *standard;  /* default, as it would stand in the file; "" when it is computed */
+    size_t offset;        /* of the field in struct node_config */
+    size_t size;          /* text: bytes of the field, NUL included; lists: bytes of one element */
+    size_t count_offset;  /* lists: of the number of elements */
+    unsigned min, max;    /* numbers */
+    const char *choices;  /* URLs: schemes; choices: words; separated by spaces */
+    const char *standard; /* default, as it would stand in the file; "" when it is computed */
     const char *doc;
 };
 
@@ -34,8 +34,8 @@ const struct setting *setting_find(const char *name);
 /** The setting whose name is nearest to a misspelt one; NULL when none is near. */
 const struct setting *setting_nearest(const char *name);
 
-/** Sets a scalar from its text, or a list from texts separated by commas. `source` (file and line, or the variable) goes
- * into the detail: STATUS_CONFIG_INVALID. */
+/** Sets a scalar from its text, or a list from texts separated by commas. `source` (file and line, or the variable)
+ * goes into the detail: STATUS_CONFIG_INVALID. */
 status_code setting_set(const struct setting *setting, struct node_config *config, const char *value,
                         const char *source);
 

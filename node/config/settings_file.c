@@ -47,8 +47,8 @@ static status_code read_list(struct file *file, const struct setting *setting, c
     for (yaml_node_item_t *item = value->data.sequence.items.start; item < value->data.sequence.items.top; item++) {
         const yaml_node_t *element = yaml_document_get_node(&file->document, *item);
         const char *text = scalar(element);
-        CHECK(text, STATUS_CONFIG_INVALID, "%s: %s takes a list of URLs", place(file, element ? element : value, source),
-              setting->name);
+        CHECK(text, STATUS_CONFIG_INVALID, "%s: %s takes a list of URLs",
+              place(file, element ? element : value, source), setting->name);
         TRY(setting_list_add(setting, file->config, text, place(file, element, source)));
     }
     return STATUS_OK;
@@ -63,8 +63,8 @@ static status_code read_value(struct file *file, const struct setting *setting, 
 
     const char *text = scalar(value);
     CHECK(text, STATUS_CONFIG_INVALID, "%s: %s takes a plain value, not a mapping", source, setting->name);
-    CHECK(!is_empty(value, text), STATUS_CONFIG_INVALID, "%s: %s has no value; leave it out for the default, or write \"\"",
-          source, setting->name);
+    CHECK(!is_empty(value, text), STATUS_CONFIG_INVALID,
+          "%s: %s has no value; leave it out for the default, or write \"\"", source, setting->name);
     return setting_set(setting, file->config, text, source);
 }
 

@@ -145,8 +145,10 @@ static status_code verify(X509 *certificate, X509 *ca, int purpose, const char *
     bool good = X509_verify_cert(context) == 1;
     int error = X509_STORE_CTX_get_error(context);
     ERR_clear_error();
-    CHECK(good, STATUS_TLS_ERROR, "the certificate is refused for TLS %ss: %s (signed by another CA, expired, or the "
-          "clock is wrong?)", use, X509_verify_cert_error_string(error));
+    CHECK(good, STATUS_TLS_ERROR,
+          "the certificate is refused for TLS %ss: %s (signed by another CA, expired, or the "
+          "clock is wrong?)",
+          use, X509_verify_cert_error_string(error));
     return STATUS_OK;
 }
 
@@ -220,7 +222,8 @@ static status_code add_extensions(X509_REQ *request, const uint8_t node_id[ID_LE
     size_t len = (size_t)snprintf(names, sizeof names, "URI:" URN "%s", id);
     for (; *hosts && len < sizeof names - 300; hosts++)
         if (is_address(*hosts) || is_dns_name(*hosts))
-            len += (size_t)snprintf(names + len, sizeof names - len, ",%s:%s", is_address(*hosts) ? "IP" : "DNS", *hosts);
+            len +=
+                (size_t)snprintf(names + len, sizeof names - len, ",%s:%s", is_address(*hosts) ? "IP" : "DNS", *hosts);
 
     CLEANUP(free_extensions) STACK_OF(X509_EXTENSION) *extensions = sk_X509_EXTENSION_new_null();
     bool made = extensions && add_extension(extensions, NID_subject_alt_name, names) &&

@@ -1,5 +1,5 @@
-/* X.509 as the cluster uses it: a node's certificate carries its id as URI urn:hsm:node:ID and is signed by the cluster's
- * CA; nothing else of a certificate is trusted. */
+/* X.509 as the cluster uses it: a node's certificate carries its id as URI urn:hsm:node:ID and is signed by the
+ * cluster's CA; nothing else of a certificate is trusted. */
 #pragma once
 
 #include <openssl/x509.h>
@@ -35,8 +35,8 @@ status_code certificate_node_id(X509 *certificate, uint8_t node_id[ID_LEN]);
 /** CN of the subject, "" without; cut to `size`. */
 void certificate_common_name(X509 *certificate, char *name, size_t size);
 
-/** A PEM request for a node's certificate: CN=name, its id and `hosts` (NULL-ended; names and addresses) as alternative names,
- * for server and client authentication. */
+/** A PEM request for a node's certificate: CN=name, its id and `hosts` (NULL-ended; names and addresses) as alternative
+ * names, for server and client authentication. */
 status_code certificate_request(EVP_PKEY *key, const char *name, const uint8_t node_id[ID_LEN],
                                 const char *const *hosts, struct bytes *csr);
 

@@ -176,7 +176,8 @@ status_code handover_make(const struct handover_parties *parties, EVP_PKEY *appr
 
 static status_code check_form(const struct values *values)
 {
-    static const enum entry NEEDED[] = {CLUSTER, CLUSTER_NAME, APPROVER, JOINER_HASH, CA_HASH, POINT, SEALED, SIGNATURE};
+    static const enum entry NEEDED[] = {CLUSTER, CLUSTER_NAME, APPROVER, JOINER_HASH,
+                                        CA_HASH, POINT,        SEALED,   SIGNATURE};
     CHECK(values_uint(values, VERSION, 0) == FORMAT, STATUS_INVALID_ARGUMENT,
           "the handover has format %llu; this node understands %u: upgrade the older one",
           (unsigned long long)values_uint(values, VERSION, 0), FORMAT);
@@ -191,8 +192,9 @@ static status_code check_parties(const struct values *values, const struct hando
 {
     uint8_t hash[CERTIFICATE_HASH_LEN];
     TRY(certificate_hash(parties->joiner, hash));
-    CHECK(slice_equal(values_bytes(values, JOINER_HASH), slice_of(hash, sizeof hash)), STATUS_NOT_PERMITTED,
-          "the handover was made for another node, or for an earlier certificate of this one: approve this certificate");
+    CHECK(
+        slice_equal(values_bytes(values, JOINER_HASH), slice_of(hash, sizeof hash)), STATUS_NOT_PERMITTED,
+        "the handover was made for another node, or for an earlier certificate of this one: approve this certificate");
     TRY(certificate_hash(parties->ca, hash));
     CHECK(slice_equal(values_bytes(values, CA_HASH), slice_of(hash, sizeof hash)), STATUS_NOT_PERMITTED,
           "the handover comes from a cluster with another CA");
@@ -248,7 +250,8 @@ status_code handover_open(struct slice handover, const struct handover_parties *
     CLEANUP(bytes_release) struct bytes masking_key = BYTES_SECRET;
     struct values values;
 
-    CHECK(handover.len > 0 && handover.len <= HANDOVER_MAX && values_decode_all(&SCHEMA, handover, &values) == STATUS_OK,
+    CHECK(handover.len > 0 && handover.len <= HANDOVER_MAX &&
+              values_decode_all(&SCHEMA, handover, &values) == STATUS_OK,
           STATUS_INVALID_ARGUMENT, "this is not a handover, or it is damaged");
     TRY(check_form(&values));
     TRY(check_parties(&values, parties));

@@ -1,6 +1,6 @@
-/* The handover: how the masking key goes from a member to a node that an administrator admitted, through whatever hands the
- * operator has. Sealed to the key in the joining node's certificate (ephemeral ECDH P-256, HKDF, AES-256-GCM), bound to
- * both certificates, the CA and the cluster, and signed by the approving member. */
+/* The handover: how the masking key goes from a member to a node that an administrator admitted, through whatever hands
+ * the operator has. Sealed to the key in the joining node's certificate (ephemeral ECDH P-256, HKDF, AES-256-GCM),
+ * bound to both certificates, the CA and the cluster, and signed by the approving member. */
 #pragma once
 
 #include <openssl/x509.h>

@@ -1,8 +1,8 @@
-/* What makes this node itself: its id, its TLS key and certificate, the cluster's CA certificate and the masking key, all in
- * the state folder with mode 0600, and the life cycle that they come from (DESIGN section 7).
+/* What makes this node itself: its id, its TLS key and certificate, the cluster's CA certificate and the masking key,
+ * all in the state folder with mode 0600, and the life cycle that they come from (DESIGN section 7).
  *
- * States: EMPTY (no cluster yet) -> CREATED (has a masking key, waits for its signed certificate) -> MEMBER; a node that is to join goes
- * EMPTY -> MEMBER with a handover. Whether the cluster is activated stands in the store. */
+ * States: EMPTY (no cluster yet) -> CREATED (has a masking key, waits for its signed certificate) -> MEMBER; a node
+ * that is to join goes EMPTY -> MEMBER with a handover. Whether the cluster is activated stands in the store. */
 #pragma once
 
 #include <openssl/ssl.h>
@@ -14,7 +14,8 @@ struct identity;
 
 enum identity_state { IDENTITY_EMPTY, IDENTITY_CREATED, IDENTITY_MEMBER };
 
-/** Loads the state folder, or makes a fresh one: node id and an EC P-256 key. Clear errors for wrong modes, owners and damaged files. */
+/** Loads the state folder, or makes a fresh one: node id and an EC P-256 key. Clear errors for wrong modes, owners and
+ * damaged files. */
 status_code identity_open(struct node *node, const char *state_folder, struct identity **identity);
 void identity_close(struct identity *identity);
 

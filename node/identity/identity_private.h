@@ -6,10 +6,10 @@
 #include "identity/certificate.h"
 #include "identity/vault.h"
 
-#define CERTIFICATE_FILE    "node.pem"
-#define CA_FILE             "ca.pem"
+#define CERTIFICATE_FILE     "node.pem"
+#define CA_FILE              "ca.pem"
 #define CERTIFICATE_FILE_MAX 65536u
-#define HOSTS_MAX           20u
+#define HOSTS_MAX            20u
 
 struct identity {
     int folder; /* holds the lock of the state folder */

@@ -1,6 +1,7 @@
-/* The steps of a node's life cycle: EMPTY -> CREATED -> MEMBER, or EMPTY -> MEMBER with a handover (DESIGN section 7). Each is
- * committed by one atomic write of the vault, after everything that it needs is on disk; a step that is repeated with the
- * same input, because its answer was lost, succeeds again. Called by the handlers of the life-cycle operations. */
+/* The steps of a node's life cycle: EMPTY -> CREATED -> MEMBER, or EMPTY -> MEMBER with a handover (DESIGN section 7).
+ * Each is committed by one atomic write of the vault, after everything that it needs is on disk; a step that is
+ * repeated with the same input, because its answer was lost, succeeds again. Called by the handlers of the life-cycle
+ * operations. */
 #include "identity/identity.h"
 
 #include <openssl/rand.h>
@@ -167,7 +168,8 @@ status_code identity_admit(struct identity *identity, struct slice certificate, 
     if (is_repeated(identity, own, ca))
         return STATUS_OK;
     CHECK(identity->vault.state == IDENTITY_EMPTY, STATUS_CLUSTER_STATE,
-          "this node belongs to cluster %s already: a node joins with a fresh state folder", identity->vault.cluster_name);
+          "this node belongs to cluster %s already: a node joins with a fresh state folder",
+          identity->vault.cluster_name);
     TRY(check_pair(identity, own, ca));
     TRY(copy_vault(&identity->vault, &next));
     struct handover_parties parties = {NULL, own, ca};

@@ -1,17 +1,17 @@
 /* Members of the cluster in the store (member.h).
  *
- * Besides one record a node there is the roster: a STORE_NODE record with a zero id and nothing in it, rewritten with every
- * member that is added. Two nodes that add a member at the same time cannot both succeed on the same roster version, so
- * the count that each looked at holds. */
+ * Besides one record a node there is the roster: a STORE_NODE record with a zero id and nothing in it, rewritten with
+ * every member that is added. Two nodes that add a member at the same time cannot both succeed on the same roster
+ * version, so the count that each looked at holds. */
 #include "identity/member.h"
 
 #include "identity/certificate.h"
 #include "node.h"
 #include "protocol/writer.h"
 
-#define ATTEMPTS_MAX   8
-#define RECORD_MAX     2048u
-#define TOKEN_REMOVED  301u /* finds removed nodes by certificate hash; above attribute numbers (keyring_token) */
+#define ATTEMPTS_MAX    8
+#define RECORD_MAX      2048u
+#define TOKEN_REMOVED   301u /* finds removed nodes by certificate hash; above attribute numbers (keyring_token) */
 #define RECORDS_AT_ONCE 64u
 
 static const uint8_t ROSTER[ID_LEN];
@@ -79,9 +79,9 @@ static status_code read_member(struct node *node, const uint8_t id[ID_LEN], stru
 
 struct listing {
     struct node *node;
-    struct bytes encoded;      /* the value sets, without the array's head */
-    uint64_t n;                /* members that are not removed */
-    uint64_t n_seen;           /* records of this page */
+    struct bytes encoded; /* the value sets, without the array's head */
+    uint64_t n;           /* members that are not removed */
+    uint64_t n_seen;      /* records of this page */
     uint8_t last[ID_LEN];
 };
 
@@ -155,8 +155,7 @@ static status_code prepare_roster(struct node *node, struct store_write *write, 
           "the cluster has %u nodes, which is the most that it can have: remove one first", CLUSTER_NODES_MAX);
     values_init(&nothing);
     TRY(seal_member(node, ROSTER, roster.version + 1, &nothing, sealed));
-    *write = (struct store_write){
-        .kind = STORE_NODE, .expected_version = roster.version, .value = bytes_slice(sealed)};
+    *write = (struct store_write){.kind = STORE_NODE, .expected_version = roster.version, .value = bytes_slice(sealed)};
     return STATUS_OK;
 }
 
@@ -240,7 +239,8 @@ status_code members_approve(struct node *node, const uint8_t node_id[ID_LEN], st
     certificate_common_name(certificate, name, sizeof name);
     TRY(read_member(node, node_id, &before));
     /* Repeated, perhaps after the node began to serve: nothing to take back. */
-    if (before.version != 0 && slice_equal(values_bytes(&before.values, FIELD_HASH_VALUE), slice_of(hash, sizeof hash)) &&
+    if (before.version != 0 &&
+        slice_equal(values_bytes(&before.values, FIELD_HASH_VALUE), slice_of(hash, sizeof hash)) &&
         !has_state(&before.values, REMOVED))
         return STATUS_OK;
     fill(&values, node_id, APPROVED, hash);

@@ -45,7 +45,6 @@ static status_code derive(struct slice secret, struct slice salt, const char *in
     return STATUS_OK;
 }
 
-
 static status_code cipher_begin(const struct secret *key, const uint8_t *nonce, bool encrypt, struct slice aad,
                                 EVP_CIPHER_CTX **context)
 {
@@ -78,8 +77,8 @@ status_code sealed_make(struct slice secret, struct slice salt, const char *info
     return STATUS_OK;
 }
 
-status_code sealed_open(struct slice secret, struct slice salt, const char *info, struct slice aad,
-                        struct slice sealed, struct bytes *plaintext)
+status_code sealed_open(struct slice secret, struct slice salt, const char *info, struct slice aad, struct slice sealed,
+                        struct bytes *plaintext)
 {
     CLEANUP(secret_release) struct secret key = SECRET_INIT;
     CLEANUP(free_cipher_context) EVP_CIPHER_CTX *context = NULL;

@@ -1,7 +1,8 @@
 /* The TLS context of the node's listeners: TLS 1.3 only, clients must show a certificate of the cluster's CA.
  *
- * Certificate and key are looked up at each handshake, so that a renewed certificate (SIGHUP) serves the next connection
- * while every listener keeps its one context. Session tickets are sealed under keys of this process alone. */
+ * Certificate and key are looked up at each handshake, so that a renewed certificate (SIGHUP) serves the next
+ * connection while every listener keeps its one context. Session tickets are sealed under keys of this process alone.
+ */
 #include "identity/identity.h"
 
 #include <openssl/err.h>

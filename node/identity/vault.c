@@ -11,15 +11,15 @@
 #include "protocol/values.h"
 #include "seal/keyring.h"
 
-#define VAULT_FILE      "identity"
-#define SECRET_FILE     "node.secret"
-#define CREDENTIAL      "hsmd-secret"
-#define SECRET_SIZE     32u
-#define CREDENTIAL_MIN  16u
-#define CREDENTIAL_MAX  4096u
-#define VAULT_MAX       8192u
-#define MAGIC           "hsmd identity 1\n"
-#define INFO            "hsmd state folder"
+#define VAULT_FILE     "identity"
+#define SECRET_FILE    "node.secret"
+#define CREDENTIAL     "hsmd-secret"
+#define SECRET_SIZE    32u
+#define CREDENTIAL_MIN 16u
+#define CREDENTIAL_MAX 4096u
+#define VAULT_MAX      8192u
+#define MAGIC          "hsmd identity 1\n"
+#define INFO           "hsmd state folder"
 
 enum entry { STATE = 1, NODE, TLS_KEY, MASKING_KEY, CLUSTER, CLUSTER_NAME, CA_HASH, N_ENTRIES };
 

@@ -25,11 +25,11 @@ status_code vault_save(int folder, const struct vault *vault);
 
 void vault_release(struct vault *vault);
 
-/* Sealing as the vault and the handover do it: AES-256-GCM under HKDF-SHA-256(secret, salt, info), a 12-byte random nonce in
- * front. */
+/* Sealing as the vault and the handover do it: AES-256-GCM under HKDF-SHA-256(secret, salt, info), a 12-byte random
+ * nonce in front. */
 status_code sealed_make(struct slice secret, struct slice salt, const char *info, struct slice aad,
                         struct slice plaintext, struct bytes *sealed);
 
 /** STATUS_CIPHERTEXT_INVALID when it does not open. */
-status_code sealed_open(struct slice secret, struct slice salt, const char *info, struct slice aad,
-                        struct slice sealed, struct bytes *plaintext);
+status_code sealed_open(struct slice secret, struct slice salt, const char *info, struct slice aad, struct slice sealed,
+                        struct bytes *plaintext);

@@ -8,18 +8,18 @@ struct node;
 struct metrics_server;
 
 enum metric {
-    METRIC_CONNECTIONS,        /* gauge */
-    METRIC_MESSAGES,           /* counter */
-    METRIC_BYTES_IN,           /* counter */
-    METRIC_BYTES_OUT,          /* counter */
-    METRIC_TLS_FAILURES,       /* counter */
-    METRIC_LOGIN_FAILURES,     /* counter */
-    METRIC_OBJECT_CACHE_HITS,  /* counter */
+    METRIC_CONNECTIONS,         /* gauge */
+    METRIC_MESSAGES,            /* counter */
+    METRIC_BYTES_IN,            /* counter */
+    METRIC_BYTES_OUT,           /* counter */
+    METRIC_TLS_FAILURES,        /* counter */
+    METRIC_LOGIN_FAILURES,      /* counter */
+    METRIC_OBJECT_CACHE_HITS,   /* counter */
     METRIC_OBJECT_CACHE_MISSES, /* counter */
-    METRIC_OBJECTS_CACHED,     /* gauge */
-    METRIC_STORE_WRITES,       /* counter */
-    METRIC_STORE_ERRORS,       /* counter */
-    METRIC_AUDIT_ENTRIES,      /* counter */
+    METRIC_OBJECTS_CACHED,      /* gauge */
+    METRIC_STORE_WRITES,        /* counter */
+    METRIC_STORE_ERRORS,        /* counter */
+    METRIC_AUDIT_ENTRIES,       /* counter */
     METRIC_COUNT
 };
 

@@ -1,5 +1,6 @@
 /* The metrics page and the health check over HTTP (libmicrohttpd), on the loopback address and nowhere else: the page
- * tells who does what how often, which is nobody else's business. One thread of the library serves a few connections. */
+ * tells who does what how often, which is nobody else's business. One thread of the library serves a few connections.
+ */
 #include "observe/metrics.h"
 
 #include <arpa/inet.h>
