@@ -105,8 +105,8 @@ static status_code consistent_signature(struct key *private_key, struct key *pub
     uint8_t message[32] = "pairwise consistency test";
     struct mechanism mechanism = {.hash = HASH_SHA256};
 
-    mechanism.type = private_key->type == KEY_RSA  ? MECHANISM_RSA_PKCS
-                     : private_key->type == KEY_EC ? MECHANISM_ECDSA
+    mechanism.type = private_key->type == KEY_RSA          ? MECHANISM_RSA_PKCS
+                     : private_key->type == KEY_EC         ? MECHANISM_ECDSA
                      : private_key->type == KEY_EC_EDWARDS ? MECHANISM_EDDSA
                                                            : MECHANISM_ML_DSA;
     TRY(crypto_sign(private_key, WORKERS_MAX, &mechanism, slice_of(message, 32), &signature));

@@ -8,6 +8,9 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 
+/* One more for WORKERS_MAX itself: whoever makes a key and tries it before anybody else sees it. */
+#define WORKER_SLOTS (WORKERS_MAX + 1u)
+
 status_code crypto_failed(const char *what)
 {
     char reason[128];
@@ -114,7 +117,7 @@ void key_release(struct key *key)
         return;
     struct worker_contexts **contexts = atomic_load(&key->contexts);
 
-    for (unsigned i = 0; contexts && i < WORKERS_MAX; i++)
+    for (unsigned i = 0; contexts && i < WORKER_SLOTS; i++)
         worker_contexts_free(contexts[i]);
     free(contexts);
     EVP_PKEY_free(key->pkey);
@@ -145,7 +148,7 @@ static struct worker_contexts *contexts_of(struct key *key, unsigned worker)
     struct worker_contexts **all = atomic_load(&key->contexts);
 
     if (!all) {
-        struct worker_contexts **fresh = calloc(WORKERS_MAX, sizeof(struct worker_contexts *));
+        struct worker_contexts **fresh = calloc(WORKER_SLOTS, sizeof(struct worker_contexts *));
 
         if (!fresh)
             return NULL;

@@ -40,8 +40,8 @@ struct crypto_policy {
     bool allow_sha1_sign;
 };
 
-/** Prepares the library: OSSL_LIB_CTX (FIPS provider when `fips`), secure heap, list of available mechanisms. Once, before any
- * thread starts. */
+/** Prepares the library: OSSL_LIB_CTX (FIPS provider when `fips`), secure heap, list of available mechanisms. Once,
+ * before any thread starts. */
 status_code crypto_start(bool fips, const struct crypto_policy *policy);
 void crypto_stop(void);
 
@@ -62,7 +62,7 @@ bool mechanism_available(enum mechanism_type type, uint32_t *key_bits_min, uint3
 /** What a key is made from; unset fields 0 or empty. */
 struct key_parameters {
     enum key_type type;
-    uint32_t bits;               /* RSA modulus; secret keys: 8 * length */
+    uint32_t bits;                /* RSA modulus; secret keys: 8 * length */
     struct slice public_exponent; /* RSA, big-endian; default 65537 */
     const struct curve_info *curve;
     uint32_t parameter_set; /* ML-DSA, ML-KEM */
@@ -72,9 +72,11 @@ struct key_parameters {
  * 10.3.A). STATUS_KEY_SIZE_RANGE, STATUS_NOT_SUPPORTED. */
 status_code key_generate(const struct key_parameters *parameters, struct key **key);
 
-/** Opens material as stored or imported: secret bytes, PKCS#8 DER or SubjectPublicKeyInfo DER. Checks that it is what `type`
- * and class say, and (RSA, EC) that it is a valid key. STATUS_ATTRIBUTE_VALUE_INVALID. `trusted`: it was sealed by us, skip costly checks. */
-status_code key_open(enum object_class class, enum key_type type, struct slice material, bool trusted, struct key **key);
+/** Opens material as stored or imported: secret bytes, PKCS#8 DER or SubjectPublicKeyInfo DER. Checks that it is what
+ * `type` and class say, and (RSA, EC) that it is a valid key. STATUS_ATTRIBUTE_VALUE_INVALID. `trusted`: it was sealed
+ * by us, skip costly checks. */
+status_code key_open(enum object_class class, enum key_type type, struct slice material, bool trusted,
+                     struct key **key);
 
 /** The public half of a private key, as a key of its own. */
 status_code key_public(struct key *key, struct key **public_key);
@@ -135,9 +137,9 @@ status_code crypto_random(unsigned worker, size_t len, struct bytes *out);
 /* Multi-part operations whose state only the node may see. */
 enum multipart_direction { MULTIPART_ENCRYPT = 1, MULTIPART_DECRYPT, MULTIPART_SIGN, MULTIPART_VERIFY };
 
-/** One part of AES_GCM, AES_CMAC, AES_GMAC or HMAC. `state` is empty in the first part, and then what the previous call left
- * there (plain: the caller seals it); it is bound to mechanism type and direction. At `final`, decrypt and verify compare with `tag`
- * (STATUS_CIPHERTEXT_INVALID, STATUS_SIGNATURE_INVALID), encrypt and sign append it to `out`. */
+/** One part of AES_GCM, AES_CMAC, AES_GMAC or HMAC. `state` is empty in the first part, and then what the previous call
+ * left there (plain: the caller seals it); it is bound to mechanism type and direction. At `final`, decrypt and verify
+ * compare with `tag` (STATUS_CIPHERTEXT_INVALID, STATUS_SIGNATURE_INVALID), encrypt and sign append it to `out`. */
 status_code crypto_multipart(struct key *key, unsigned worker, const struct mechanism *mechanism,
                              enum multipart_direction direction, struct bytes *state, struct slice data, bool final,
                              struct slice tag, struct bytes *out, struct bytes *nonce_made);

@@ -29,7 +29,8 @@ struct key {
     const struct curve_info *curve;
     EVP_PKEY *pkey;       /* asymmetric keys */
     struct secret secret; /* secret keys */
-    _Atomic(struct worker_contexts **) contexts; /* WORKERS_MAX of them, each used by its worker alone; made on first use */
+    _Atomic(struct worker_contexts **)
+        contexts; /* WORKERS_MAX of them, each used by its worker alone; made on first use */
 };
 
 /** A key around a secret that is copied, or around `pkey`, whose reference it takes (also on failure). */
@@ -47,7 +48,16 @@ enum context_use { CONTEXT_SIGN = 1, CONTEXT_VERIFY, CONTEXT_ENCRYPT, CONTEXT_DE
 uint64_t context_tag(enum context_use use, const struct mechanism *mechanism, uint32_t extra);
 
 /* Algorithms fetched once at start. */
-enum cipher_mode { CIPHER_ECB, CIPHER_CBC, CIPHER_CTR, CIPHER_GCM, CIPHER_CCM, CIPHER_WRAP, CIPHER_WRAP_PAD, CIPHER_MODES };
+enum cipher_mode {
+    CIPHER_ECB,
+    CIPHER_CBC,
+    CIPHER_CTR,
+    CIPHER_GCM,
+    CIPHER_CCM,
+    CIPHER_WRAP,
+    CIPHER_WRAP_PAD,
+    CIPHER_MODES
+};
 
 /** NULL when this OpenSSL does not have it. */
 const EVP_CIPHER *crypto_cipher(enum key_type type, size_t key_len, enum cipher_mode mode);
@@ -67,8 +77,7 @@ struct mechanism_row {
     status_code (*encrypt)(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *,
                            struct bytes *);
     status_code (*decrypt)(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *);
-    status_code (*wrap)(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *,
-                        struct bytes *);
+    status_code (*wrap)(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *, struct bytes *);
     status_code (*unwrap)(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *);
     status_code (*derive)(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
 };

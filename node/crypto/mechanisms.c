@@ -1,7 +1,7 @@
 /* The table of mechanisms, and the one place where a use is checked against it before the work begins. */
 #include "crypto/key_internal.h"
 
-#define T(name) (1u << KEY_##name)
+#define T(name)      (1u << KEY_##name)
 #define EC_AGREEMENT (T(EC) | T(EC_MONTGOMERY))
 /* Any secret key can be hashed or derived from; AES keys serve as HMAC keys only when they are made for it. */
 #define ANY_SECRET (T(GENERIC_SECRET) | T(AES) | T(DES3))

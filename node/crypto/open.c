@@ -28,7 +28,8 @@ static EVP_PKEY *decode_private(struct slice material)
 {
     const uint8_t *at = material.data;
     PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)material.len);
-    EVP_PKEY *pkey = info && at == material.data + material.len ? EVP_PKCS82PKEY_ex(info, crypto_context(), NULL) : NULL;
+    EVP_PKEY *pkey =
+        info && at == material.data + material.len ? EVP_PKCS82PKEY_ex(info, crypto_context(), NULL) : NULL;
 
     PKCS8_PRIV_KEY_INFO_free(info);
     return pkey;
@@ -112,8 +113,7 @@ static status_code open_secret(enum key_type type, struct slice material, struct
     return key_from_secret(type, material, key);
 }
 
-status_code key_open(enum object_class class, enum key_type type, struct slice material, bool trusted,
-                     struct key **key)
+status_code key_open(enum object_class class, enum key_type type, struct slice material, bool trusted, struct key **key)
 {
     if (class == CLASS_SECRET_KEY)
         return open_secret(type, material, key);

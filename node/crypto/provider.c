@@ -188,8 +188,8 @@ void crypto_stop(void)
 static void key_bits_of(const struct mechanism_info *info, enum mechanism_type type, uint32_t *min, uint32_t *max)
 {
     static const uint32_t bits[KEY_TYPE_COUNT][2] = {
-        [KEY_RSA] = {2048, 4096},         [KEY_EC] = {224, 521},   [KEY_EC_EDWARDS] = {256, 456},
-        [KEY_EC_MONTGOMERY] = {256, 448}, [KEY_AES] = {128, 256},  [KEY_DES3] = {192, 192},
+        [KEY_RSA] = {2048, 4096},          [KEY_EC] = {224, 521},   [KEY_EC_EDWARDS] = {256, 456},
+        [KEY_EC_MONTGOMERY] = {256, 448},  [KEY_AES] = {128, 256},  [KEY_DES3] = {192, 192},
         [KEY_GENERIC_SECRET] = {8, 32768}, [KEY_ML_DSA] = {44, 87}, [KEY_ML_KEM] = {512, 1024},
     };
 

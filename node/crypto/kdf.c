@@ -1,0 +1,175 @@
+/* Key derivation: HKDF (RFC 5869), SP 800-108 with HMAC or AES-CMAC, ANSI X9.63, and PKCS#11's concatenation and XOR.
+ */
+#include "crypto/key_internal.h"
+
+#include <openssl/core_names.h>
+#include <openssl/kdf.h>
+#include <stdio.h>
+
+#define DERIVED_MAX    4096u
+#define PARAMETERS_MAX 12u
+
+struct parameters {
+    OSSL_PARAM list[PARAMETERS_MAX];
+    unsigned n;
+};
+
+static void put_text(struct parameters *parameters, const char *name, const char *value)
+{
+    parameters->list[parameters->n++] = OSSL_PARAM_construct_utf8_string(name, (char *)value, 0);
+}
+
+static void put_bytes(struct parameters *parameters, const char *name, struct slice value)
+{
+    if (value.len)
+        parameters->list[parameters->n++] = OSSL_PARAM_construct_octet_string(name, (void *)value.data, value.len);
+}
+
+static void put_int(struct parameters *parameters, const char *name, int *value)
+{
+    parameters->list[parameters->n++] = OSSL_PARAM_construct_int(name, value);
+}
+
+static status_code run(const char *algorithm, struct parameters *parameters, size_t len, struct bytes *out)
+{
+    char reason[128];
+
+    CHECK(len >= 1 && len <= DERIVED_MAX, STATUS_KEY_SIZE_RANGE, "1 to %u bytes can be derived, not %zu", DERIVED_MAX,
+          len);
+    parameters->list[parameters->n] = OSSL_PARAM_construct_end();
+    uint8_t *to = bytes_reserve(out, len);
+    EVP_KDF *kdf = EVP_KDF_fetch(crypto_context(), algorithm, NULL);
+    EVP_KDF_CTX *context = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+    int done = to && context ? EVP_KDF_derive(context, to, len, parameters->list) : 0;
+
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+    TRY(bytes_ok(out));
+    CHECK(done > 0, STATUS_MECHANISM_PARAM_INVALID, "%s: %s", algorithm,
+          failure_openssl_reason(reason, sizeof(reason)));
+    out->len += len;
+    return STATUS_OK;
+}
+
+static size_t wanted_len(const struct mechanism *mechanism, size_t natural)
+{
+    return mechanism->has_output_len ? mechanism->output_len : natural;
+}
+
+status_code x963_kdf(enum hash hash, struct slice shared, struct slice info, size_t len, struct bytes *out)
+{
+    struct parameters parameters = {.n = 0};
+
+    CHECK(hash, STATUS_MECHANISM_PARAM_INVALID, "the X9.63 key derivation needs a hash");
+    put_text(&parameters, OSSL_KDF_PARAM_DIGEST, crypto_digest_name(hash));
+    put_bytes(&parameters, OSSL_KDF_PARAM_KEY, shared);
+    put_bytes(&parameters, OSSL_KDF_PARAM_INFO, info);
+    return run("X963KDF", &parameters, len, out);
+}
+
+status_code hkdf_derive(struct key *key, const struct mechanism *mechanism, struct key *second, struct slice data,
+                        struct bytes *out)
+{
+    struct parameters parameters = {.n = 0};
+    bool extract = !(mechanism->flags & FLAG_HKDF_NO_EXTRACT), expand = !(mechanism->flags & FLAG_HKDF_NO_EXPAND);
+    int mode = extract && expand ? EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND
+               : extract         ? EVP_KDF_HKDF_MODE_EXTRACT_ONLY
+                                 : EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+
+    (void)second;
+    (void)data;
+    CHECK(extract || expand, STATUS_MECHANISM_PARAM_INVALID, "HKDF must extract, expand or both");
+    CHECK(mechanism->hash, STATUS_MECHANISM_PARAM_INVALID, "HKDF needs a hash");
+    size_t hash_len = hash_info(mechanism->hash)->len;
+    CHECK(expand || wanted_len(mechanism, hash_len) == hash_len, STATUS_KEY_SIZE_RANGE,
+          "extraction alone yields %zu bytes", hash_len);
+    put_text(&parameters, OSSL_KDF_PARAM_DIGEST, crypto_digest_name(mechanism->hash));
+    put_bytes(&parameters, OSSL_KDF_PARAM_KEY, secret_slice(&key->secret));
+    put_int(&parameters, OSSL_KDF_PARAM_MODE, &mode);
+    if (extract)
+        put_bytes(&parameters, OSSL_KDF_PARAM_SALT, mechanism->salt);
+    if (expand)
+        put_bytes(&parameters, OSSL_KDF_PARAM_INFO, mechanism->shared_info);
+    return run("HKDF", &parameters, wanted_len(mechanism, hash_len), out);
+}
+
+status_code sp800_108_derive(struct key *key, const struct mechanism *mechanism, struct key *second, struct slice data,
+                             struct bytes *out)
+{
+    struct parameters parameters = {.n = 0};
+    bool fixed_input = mechanism->flags & FLAG_KDF_FIXED_INPUT;
+    int off = 0;
+    char cipher[32];
+
+    (void)second;
+    (void)data;
+    CHECK(mechanism->hash || key->type == KEY_AES, STATUS_MECHANISM_PARAM_INVALID,
+          "without a hash the function is AES-CMAC, which needs an AES key");
+    put_text(&parameters, OSSL_KDF_PARAM_MODE, mechanism->type == MECHANISM_SP800_108_COUNTER ? "counter" : "feedback");
+    put_text(&parameters, OSSL_KDF_PARAM_MAC, mechanism->hash ? "HMAC" : "CMAC");
+    if (mechanism->hash) {
+        put_text(&parameters, OSSL_KDF_PARAM_DIGEST, crypto_digest_name(mechanism->hash));
+    } else {
+        snprintf(cipher, sizeof(cipher), "AES-%zu-CBC", 8 * key->secret.len);
+        put_text(&parameters, OSSL_KDF_PARAM_CIPHER, cipher);
+    }
+    put_bytes(&parameters, OSSL_KDF_PARAM_KEY, secret_slice(&key->secret));
+    put_bytes(&parameters, OSSL_KDF_PARAM_SALT, mechanism->shared_info); /* OpenSSL's name for the label */
+    put_bytes(&parameters, OSSL_KDF_PARAM_INFO, mechanism->aad);         /* and for the context */
+    if (mechanism->type == MECHANISM_SP800_108_FEEDBACK)
+        put_bytes(&parameters, OSSL_KDF_PARAM_SEED, mechanism->nonce);
+    if (fixed_input) {
+        CHECK(!mechanism->aad.len, STATUS_MECHANISM_PARAM_INVALID, "with a fixed input there is no context");
+        put_int(&parameters, OSSL_KDF_PARAM_KBKDF_USE_L, &off);
+        put_int(&parameters, OSSL_KDF_PARAM_KBKDF_USE_SEPARATOR, &off);
+    }
+    return run("KBKDF", &parameters, wanted_len(mechanism, mechanism->hash ? hash_info(mechanism->hash)->len : 16),
+               out);
+}
+
+static status_code take(struct bytes *whole, const struct mechanism *mechanism, struct bytes *out)
+{
+    size_t len = wanted_len(mechanism, whole->len);
+
+    CHECK(len >= 1 && len <= whole->len, STATUS_KEY_SIZE_RANGE, "%zu bytes cannot be taken from %zu", len, whole->len);
+    bytes_append(out, whole->data, len);
+    return bytes_ok(out);
+}
+
+status_code concatenate_derive(struct key *key, const struct mechanism *mechanism, struct key *second,
+                               struct slice data, struct bytes *out)
+{
+    CLEANUP(bytes_release) struct bytes whole = BYTES_SECRET;
+    bool data_first = mechanism->flags & FLAG_CONCATENATE_DATA_FIRST;
+
+    CHECK((second != NULL) != (data.len > 0), STATUS_MECHANISM_PARAM_INVALID,
+          "either a second key or data is concatenated");
+    CHECK(!second || second->class == CLASS_SECRET_KEY, STATUS_KEY_TYPE_INCONSISTENT,
+          "the second key must be a secret key");
+    if (data_first)
+        bytes_append(&whole, data.data, data.len);
+    bytes_append(&whole, key->secret.data, key->secret.len);
+    if (second)
+        bytes_append(&whole, second->secret.data, second->secret.len);
+    if (!data_first)
+        bytes_append(&whole, data.data, data.len);
+    TRY(bytes_ok(&whole));
+    return take(&whole, mechanism, out);
+}
+
+status_code xor_derive(struct key *key, const struct mechanism *mechanism, struct key *second, struct slice data,
+                       struct bytes *out)
+{
+    CLEANUP(bytes_release) struct bytes whole = BYTES_SECRET;
+    size_t len = data.len < key->secret.len ? data.len : key->secret.len;
+
+    (void)second;
+    CHECK(data.len, STATUS_MECHANISM_PARAM_INVALID, "data to combine with the key is missing");
+    uint8_t *to = bytes_reserve(&whole, len);
+
+    TRY(bytes_ok(&whole));
+    for (size_t i = 0; i < len; i++)
+        to[i] = data.data[i] ^ key->secret.data[i];
+    whole.len = len;
+    return take(&whole, mechanism, out);
+}
