@@ -4,6 +4,7 @@
  * reader adds the blocks up. Threads without a worker number use the last block: all counting is atomic. */
 #include "observe/metrics.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -158,11 +159,23 @@ static void print_head(struct bytes *page, const char *name, const char *type, c
     print(page, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
+/** The operation's name as people write it: "key-pair-generate". Lives until the thread's next call. */
+static const char *label_of(unsigned row)
+{
+    static _Thread_local char label[64];
+    const char *name = operation_info(OPERATION_OF[row])->name;
+    size_t len = 0;
+    for (; name[len] && len < sizeof label - 1; len++)
+        label[len] = name[len] == '_' ? '-' : (char)tolower((unsigned char)name[len]);
+    label[len] = 0;
+    return label;
+}
+
 static void render_operation(struct bytes *page, unsigned row)
 {
     struct operation_counters sum;
     uint64_t total = row_sum(row, &sum), cumulative = 0;
-    const char *name = operation_info(OPERATION_OF[row])->name;
+    const char *name = label_of(row);
 
     if (total == 0)
         return;
@@ -181,8 +194,7 @@ static void render_operations(struct bytes *page)
 
     print_head(page, "hsmd_operations_total", "counter", "Operations carried out, also those that failed");
     for (unsigned row = 0; row < N_ROWS; row++)
-        print(page, "hsmd_operations_total{operation=\"%s\"} %" PRIu64 "\n", operation_info(OPERATION_OF[row])->name,
-              row_sum(row, &sum));
+        print(page, "hsmd_operations_total{operation=\"%s\"} %" PRIu64 "\n", label_of(row), row_sum(row, &sum));
     print_head(page, "hsmd_operation_failures_total", "counter", "Operations answered with an error");
     for (unsigned row = 0; row < N_ROWS; row++)
         if (row_sum(row, &sum) > 0)
