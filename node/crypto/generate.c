@@ -3,6 +3,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/params.h>
+#include <openssl/rsa.h>
 #include <stdio.h>
 
 #define PUBLIC_EXPONENT_DEFAULT 65537u

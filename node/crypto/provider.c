@@ -4,6 +4,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/kdf.h>
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 #include <stdio.h>
