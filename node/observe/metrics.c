@@ -198,8 +198,8 @@ static void render_operations(struct bytes *page)
     print_head(page, "hsmd_operation_failures_total", "counter", "Operations answered with an error");
     for (unsigned row = 0; row < N_ROWS; row++)
         if (row_sum(row, &sum) > 0)
-            print(page, "hsmd_operation_failures_total{operation=\"%s\"} %" PRIu64 "\n",
-                  operation_info(OPERATION_OF[row])->name, (uint64_t)sum.failures);
+            print(page, "hsmd_operation_failures_total{operation=\"%s\"} %" PRIu64 "\n", label_of(row),
+                  (uint64_t)sum.failures);
     print_head(page, "hsmd_operation_duration_seconds", "histogram", "Time that the node spent on an operation");
     for (unsigned row = 0; row < N_ROWS; row++)
         render_operation(page, row);
