@@ -1,0 +1,112 @@
+/* The life of a cluster and of its nodes, and the audit log. What changes a node itself goes over that node's own
+ * socket in its state folder, opened with hsm_cluster_open_endpoint("ipc://..."); the rest goes to any node.
+ * Certificates and requests are PEM text. Every call reaches the network (or the socket) and is safe from any number of
+ * threads.
+ *
+ * A cluster's life: create on the first node -> have the owner's CA sign the request -> initialize -> activate ->
+ * users. A further node: node_csr on it -> sign -> node_approve by an administrator -> node_admit on it. */
+#pragma once
+
+#include "hsm/session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Makes a new cluster with this node as its first member: creates the masking key inside it.
+ *
+ * @param node  the node's own socket
+ * @param csr  out: its certificate signing request, freed with hsm_buffer_free
+ * @return HSM_OK (again, with the same request, until the cluster is initialized); HSM_CLUSTER_STATE; HSM_NOT_PERMITTED
+ * when the endpoint is not the node's own socket
+ */
+HSM_API hsm_status hsm_cluster_create(hsm_cluster *node, const char *name, hsm_buffer *csr);
+
+/**
+ * Installs the first node's signed certificate and the CA's.
+ *
+ * @return HSM_OK; HSM_INVALID_ARGUMENT when the certificates do not fit each other or the request; HSM_CLUSTER_STATE;
+ *         HSM_NOT_PERMITTED
+ */
+HSM_API hsm_status hsm_cluster_initialize(hsm_cluster *node, const char *certificate_pem,
+                                          const char *ca_certificate_pem);
+
+/** Makes the first administrator; works once in a cluster's life. @return HSM_OK; HSM_CLUSTER_STATE;
+ * HSM_PASSWORD_UNACCEPTABLE */
+HSM_API hsm_status hsm_cluster_activate(hsm_cluster *cluster, const char *user, const void *password,
+                                        size_t password_len);
+
+/**
+ * The certificate signing request of a node that is to join.
+ *
+ * @param node  the node's own socket
+ * @param csr, state  out: freed with hsm_buffer_free; `state` (the node's state) may be NULL
+ */
+HSM_API hsm_status hsm_node_csr(hsm_cluster *node, hsm_buffer *csr, hsm_buffer *state);
+
+/**
+ * Admits the node with this certificate. Administrators only.
+ *
+ * @param handover  out: the masking key, sealed to that certificate; of use to nobody else; freed with hsm_buffer_free
+ * @return HSM_OK; HSM_INVALID_ARGUMENT when the cluster's CA did not sign it
+ */
+HSM_API hsm_status hsm_node_approve(hsm_session *session, const char *certificate_pem, hsm_buffer *handover);
+
+/**
+ * Makes a node a member, with what hsm_node_approve gave.
+ *
+ * @param node  the node's own socket
+ * @return HSM_OK; HSM_INVALID_ARGUMENT; HSM_CLUSTER_STATE; HSM_STORE_FOREIGN when its store is another cluster's
+ */
+HSM_API hsm_status hsm_node_admit(hsm_cluster *node, const char *certificate_pem, const char *ca_certificate_pem,
+                                  const uint8_t *handover, size_t handover_len);
+
+/** A node takes no new requests and finishes those at hand. @param node  its own socket  @param drain  0: it serves
+ * again */
+HSM_API hsm_status hsm_node_drain(hsm_cluster *node, int drain);
+
+/** Takes a node out of the cluster: its certificate is refused from now on. Administrators only. @param node_id
+ * HSM_ID_LEN bytes */
+HSM_API hsm_status hsm_node_remove(hsm_session *session, const uint8_t *node_id);
+
+/** An entry of a node's audit log. Each carries the hash of the one before, so that nothing can be cut out unseen. */
+typedef struct hsm_audit_entry {
+    size_t size;
+    uint64_t sequence; /* counts from 1 on each node */
+    uint64_t time_ms;  /* milliseconds since 1970-01-01 UTC */
+    const char *operation;
+    const char *user; /* "" when nobody was logged in */
+    uint8_t object[HSM_ID_LEN];
+    uint8_t has_object;
+    hsm_status status;
+    const char *detail;
+    const uint8_t *hash;
+    size_t hash_len;
+    const uint8_t *previous_hash;
+    size_t previous_hash_len;
+} hsm_audit_entry;
+
+typedef struct hsm_audit_page {
+    size_t size;
+    uint64_t n_total; /* entries in the log */
+    size_t n_entries;
+    const hsm_audit_entry *const *entries;
+} hsm_audit_page;
+
+/**
+ * Reads the audit log of a node. Administrators and auditors.
+ *
+ * @param node_id   HSM_ID_LEN bytes; NULL: the node that answers (open the cluster with hsm_cluster_open_endpoint to
+ * choose)
+ * @param sequence  from this entry on; 0: from the beginning
+ * @param limit     most entries wanted; 0: as many as fit a message
+ * @param page      out: freed with hsm_audit_page_free, all at once
+ */
+HSM_API hsm_status hsm_audit_read(hsm_session *session, const uint8_t *node_id, uint64_t sequence, uint32_t limit,
+                                  hsm_audit_page **page);
+HSM_API void hsm_audit_page_free(hsm_audit_page *page);
+
+#ifdef __cplusplus
+}
+#endif

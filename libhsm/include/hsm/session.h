@@ -1,0 +1,97 @@
+/* Logins. An hsm_session is one login of one user (or none yet) and the home of its session objects. It costs a few
+ * hundred bytes and no connection; every call on it is safe from any number of threads at once. Nodes keep nothing of
+ * it: any node serves it, and it survives the loss of nodes.
+ *
+ * A login lives as long as the node's policy says and is renewed by use. When it has expired although it was in use,
+ * calls return HSM_TICKET_EXPIRED; if the credentials came from the configuration (hsm_login_default), the library logs
+ * in again by itself, keeping the session objects, and repeats the call. Every call that needs a login may also return
+ *   HSM_NOT_LOGGED_IN  nobody is logged in on this session
+ *   HSM_NOT_PERMITTED  the user's role does not allow it (hsm_last_error says what does)
+ * besides the errors listed in cluster.h. These are not repeated in user.h, object.h and crypto.h. */
+#pragma once
+
+#include "hsm/cluster.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hsm_session hsm_session;
+
+/** Opens a session without a login. Does not reach the network. To be closed before its cluster. */
+HSM_API hsm_status hsm_session_open(hsm_cluster *cluster, hsm_session **session);
+
+/** Closes it and wipes what it held; session objects are gone. Without hsm_logout before, its login ends when it
+ * expires. No other thread may be using it. Harmless on NULL. */
+HSM_API void hsm_session_close(hsm_session *session);
+
+/** The cluster that it was opened on. */
+HSM_API hsm_cluster *hsm_session_cluster(const hsm_session *session);
+
+/**
+ * Logs a user in. The password is not kept. Replaces an earlier login of this session; of the same user, it keeps the
+ * session objects.
+ *
+ * @return HSM_OK; HSM_LOGIN_FAILED; HSM_USER_LOCKED; HSM_INVALID_ARGUMENT (name or password too long);
+ *         HSM_CLUSTER_STATE when the cluster is not active yet
+ */
+HSM_API hsm_status hsm_login(hsm_session *session, const char *user, const void *password, size_t password_len);
+
+/**
+ * Logs in with the user and password of the configuration: settings user and password-file, or the environment:
+ * HSM_USER with HSM_PASSWORD, HSM_PASSWORD_FILE or HSM_PASSWORD_FD. When the login expires, the library reads the file
+ * (or the environment) anew and logs in again by itself.
+ *
+ * @return as hsm_login; HSM_CONFIG_INVALID when no user or no password is set; HSM_IO_ERROR when the file cannot be
+ * read
+ */
+HSM_API hsm_status hsm_login_default(hsm_session *session);
+
+/** Ends the login on all nodes: its ticket and its session objects are of no use to anybody from now on. */
+HSM_API hsm_status hsm_logout(hsm_session *session);
+
+typedef struct hsm_login_info {
+    size_t size;
+    char user[HSM_USER_NAME_MAX + 1]; /* "" when nobody is logged in, or the login was adopted from a ticket */
+    uint32_t role;                    /* HSM_ROLE_...; 0 when not known */
+    uint64_t expires_ms;              /* milliseconds since 1970-01-01 UTC; use renews it; 0 when not known */
+} hsm_login_info;
+
+/** Who is logged in. Does not reach the network. @param info  in: its size; out: as much as fits */
+HSM_API hsm_status hsm_session_login_info(const hsm_session *session, hsm_login_info *info);
+
+/**
+ * The login as bytes that another process of the same user can adopt with hsm_login_ticket: both then share the
+ * session, and session objects can be passed between them. Whoever has these bytes and a client certificate is logged
+ * in: keep them as secret as a password.
+ *
+ * @param ticket_len  in: room; out: bytes written, or needed with HSM_BUFFER_TOO_SMALL or `ticket` NULL
+ * @return HSM_OK; HSM_NOT_LOGGED_IN
+ */
+HSM_API hsm_status hsm_session_ticket(const hsm_session *session, uint8_t *ticket, size_t *ticket_len);
+
+/** Adopts a login. Does not reach the network: a bad ticket shows at the first use as HSM_TICKET_EXPIRED. */
+HSM_API hsm_status hsm_login_ticket(hsm_session *session, const uint8_t *ticket, size_t ticket_len);
+
+/**
+ * A session object (TOKEN false) in its sealed form, so that another process sharing the login can use it. The bytes
+ * are encrypted for the cluster: they reveal nothing. Does not reach the network.
+ *
+ * @return HSM_OK; HSM_OBJECT_NOT_FOUND when it is no session object of this session
+ */
+HSM_API hsm_status hsm_session_export_object(const hsm_session *session, hsm_key key, uint8_t *out, size_t *out_len);
+
+/**
+ * Takes in a session object that hsm_session_export_object gave out. Asks a node for its attributes, which also checks
+ * it.
+ *
+ * @param key  out: the same value as in the exporting process
+ * @return HSM_OK; HSM_INVALID_ARGUMENT when the bytes are no such object; HSM_OBJECT_NOT_FOUND when it belongs to
+ * another session or cluster
+ */
+HSM_API hsm_status hsm_session_import_object(hsm_session *session, const uint8_t *sealed, size_t sealed_len,
+                                             hsm_key *key);
+
+#ifdef __cplusplus
+}
+#endif
