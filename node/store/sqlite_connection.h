@@ -1,0 +1,53 @@
+/* One SQLite connection with its prepared statements, and how SQLite's errors become ours. A connection is used by one
+ * thread at a time; store_sqlite.c lends them out. */
+#pragma once
+
+#include <sqlite3.h>
+#include "store/store.h"
+
+#define FIND_TOKENS_MAX 24u
+
+enum statement {
+    STATEMENT_READ,
+    STATEMENT_RANGE,
+    STATEMENT_COUNT,
+    STATEMENT_CHANGES,
+    STATEMENT_OLDEST_CHANGE,
+    STATEMENT_REVISION,
+    STATEMENT_SET_REVISION,
+    STATEMENT_VERSION,
+    STATEMENT_PUT,
+    STATEMENT_REMOVE,
+    STATEMENT_ADD_TOKEN,
+    STATEMENT_REMOVE_TOKEN,
+    STATEMENT_ADD_CHANGE,
+    STATEMENT_TRIM_CHANGES,
+    STATEMENT_GET_CLUSTER,
+    STATEMENT_SET_CLUSTER,
+    STATEMENTS
+};
+
+struct connection {
+    sqlite3 *db;
+    sqlite3_stmt *statement[STATEMENTS];
+    sqlite3_stmt *find[FIND_TOKENS_MAX + 1]; /* by number of tokens */
+    struct connection *next;
+};
+
+/** Opens the file (mode 0600, WAL, full synchronous), making the tables in a fresh one. STATUS_STORE_FOREIGN when it is
+ * some other program's database or a newer format; STATUS_STORE_DAMAGED, _READ_ONLY, _FULL, _LOCKED. */
+status_code connection_open(const char *path, struct connection **connection);
+void connection_close(struct connection *connection);
+
+/** The prepared statement, ready for binding. */
+status_code connection_statement(struct connection *connection, enum statement which, sqlite3_stmt **statement);
+status_code connection_find_statement(struct connection *connection, size_t n_tokens, sqlite3_stmt **statement);
+
+/** Runs a statement to its end or its first row; *row tells which. The caller resets it. */
+status_code connection_step(struct connection *connection, sqlite3_stmt *statement, bool *row);
+
+/** Steps once and resets: for statements without rows. */
+status_code connection_run(struct connection *connection, sqlite3_stmt *statement);
+
+/** Runs SQL text without parameters. */
+status_code connection_execute(struct connection *connection, const char *sql);
