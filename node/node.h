@@ -45,7 +45,8 @@ struct node {
     uint16_t metrics_port; /* 0: off */
 };
 
-/** Milliseconds since 1970, never going back within this process: a clock that was set back is noticed, logged, and held. */
+/** Milliseconds since 1970, never going back within this process: a clock that was set back is noticed, logged, and
+ * held. */
 uint64_t node_now_ms(struct node *node);
 
 /** Makes the node from its configuration: identity, and what a member has. No listener yet: see server/server.h. */
@@ -54,14 +55,15 @@ status_code node_start(const struct node_config *config, struct node **node);
 /** Closes everything; the server must have been stopped. Harmless on NULL. */
 void node_stop(struct node *node);
 
-/** Opens what a member needs (keyring, store, users, objects, audit, tail); at start and when the node becomes a member. */
+/** Opens what a member needs (keyring, store, users, objects, audit, tail); at start and when the node becomes a
+ * member. */
 status_code node_become_member(struct node *node);
 
 /** Makes the caches reflect at least `revision` of the store. Fast when they do already. */
 status_code node_catch_up(struct node *node, uint64_t revision);
 
-/** A write of our own reached `revision`: what it changed was forgotten by the writer, so the caches may follow to it as
- * soon as the changes before it were seen. */
+/** A write of our own reached `revision`: what it changed was forgotten by the writer, so the caches may follow to it
+ * as soon as the changes before it were seen. */
 void node_wrote(struct node *node, uint64_t revision);
 
 /** A descriptive name for a state: "uninitialized", "serving", "draining", "failed". */
@@ -75,6 +77,9 @@ void node_listening(struct node *node, const char *bound_url);
 
 /** URL that clients are to use: `advertise`, or what the first listener bound. */
 void node_address(struct node *node, char address[256]);
+
+/** A member's listeners are bound: records this node as serving at its address, and writes ready.json. */
+status_code node_announce(struct node *node);
 
 /** Writes ready.json into the state folder: process id, bound URLs, port of the metrics, state. Tells tests and scripts
  * where the node is. */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+#include "identity/member.h"
 #include "identity/state_file.h"
 #include "node.h"
 
@@ -90,4 +91,10 @@ status_code node_write_ready(struct node *node)
         code = state_file_write(identity_folder(node->identity), READY_FILE, bytes_slice(&text));
     pthread_mutex_unlock(&node->lock);
     return code;
+}
+
+status_code node_announce(struct node *node)
+{
+    TRY(members_put_own(node));
+    return node_write_ready(node);
 }

@@ -213,6 +213,24 @@ static void the_printed_file_loads_again(void **state)
     bytes_release(&text);
 }
 
+static void the_manual_lists_every_setting_with_its_default(void **state)
+{
+    static char manual[128 << 10];
+    FILE *file = fopen(HSM_SOURCE_DIR "/docs/node.md", "r");
+    (void)state;
+    assert_non_null(file);
+    manual[fread(manual, 1, sizeof manual - 1, file)] = 0;
+    fclose(file);
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        char row[512];
+        const char *quote = SETTINGS[i].standard[0] ? "`" : "";
+        snprintf(row, sizeof row, "| `%s` | %s%s%s | %s", SETTINGS[i].name, quote, SETTINGS[i].standard, quote,
+                 SETTINGS[i].doc);
+        if (!strstr(manual, row))
+            fail_msg("docs/node.md lacks: %s", row);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +245,7 @@ int main(void)
         cmocka_unit_test(a_missing_file_is_refused),
         cmocka_unit_test(an_empty_file_means_defaults),
         cmocka_unit_test(the_printed_file_loads_again),
+        cmocka_unit_test(the_manual_lists_every_setting_with_its_default),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

@@ -1,0 +1,222 @@
+/* The node as a whole: how its parts come up and go down, its clock, and how its caches keep up with the store.
+ *
+ * Parts that only a member has (keyring, store, users, objects, audit, tail) are in place before node->state says
+ * SERVING, and are looked at by nobody before. Called by main(), the handlers of the life cycle and the dispatcher. */
+#include "node.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include "identity/member.h"
+#include "tail.h"
+#include "user/cluster_record.h"
+
+/** A step of the clock backwards that is worth a word; less is an NTP daemon at work. */
+#define CLOCK_STEP_MS 1000
+
+const char *node_state_name(enum node_state state)
+{
+    switch (state) {
+    case NODE_UNINITIALIZED:
+        return "uninitialized";
+    case NODE_SERVING:
+        return "serving";
+    case NODE_DRAINING:
+        return "draining";
+    case NODE_FAILED:
+        return "failed";
+    }
+    return "unknown";
+}
+
+/* The clock. */
+
+static int64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void clock_went_back(struct node *node, int64_t by_ms)
+{
+    if (atomic_exchange(&node->clock_held, true))
+        return;
+    log_event(LOG_LEVEL_ERROR, "clock set back", "by_ms", log_number(by_ms), "hint",
+              "this node goes on from the time that it had: expiry times hold; set the clock right, then restart it",
+              NULL);
+}
+
+uint64_t node_now_ms(struct node *node)
+{
+    int64_t monotonic = clock_ms(CLOCK_MONOTONIC);
+    int64_t offset = clock_ms(CLOCK_REALTIME) - monotonic;
+    int64_t highest = atomic_load(&node->clock_offset_ms);
+
+    while (offset > highest)
+        if (atomic_compare_exchange_weak(&node->clock_offset_ms, &highest, offset))
+            highest = offset;
+    if (highest - offset > CLOCK_STEP_MS)
+        clock_went_back(node, highest - offset);
+    else if (atomic_load(&node->clock_held) && atomic_exchange(&node->clock_held, false))
+        log_event(LOG_LEVEL_INFO, "clock right again", NULL);
+    return (uint64_t)(monotonic + highest);
+}
+
+/* Keeping up with the store. */
+
+status_code node_catch_up(struct node *node, uint64_t revision)
+{
+    if (atomic_load(&node->revision) >= revision || !node->tail)
+        return STATUS_OK;
+    TRY(tail_catch_up(node->tail));
+    uint64_t own = atomic_load(&node->revision);
+    CHECK(own >= revision, STATUS_BUSY,
+          "this node's store is at revision %llu, but the client has seen %llu: the store is behind, or was restored "
+          "from a "
+          "backup after this client connected",
+          (unsigned long long)own, (unsigned long long)revision);
+    return STATUS_OK;
+}
+
+void node_wrote(struct node *node, uint64_t revision)
+{
+    uint64_t before = revision - 1;
+    metric_add(WORKERS_MAX, METRIC_STORE_WRITES, 1);
+    if (revision == 0 || atomic_compare_exchange_strong(&node->revision, &before, revision))
+        return;
+    /* Others wrote in between: the answer must still reflect our own write. If this fails, the tail tries again, and
+     * the client's next request waits for it. */
+    if (before < revision && node->tail && tail_catch_up(node->tail) != STATUS_OK)
+        log_event(LOG_LEVEL_WARNING, "store cannot be followed", "detail", failure_detail(), NULL);
+}
+
+status_code node_cluster_changed(struct node *node)
+{
+    bool active = false;
+    status_code code = cluster_record_is_active(node, &active);
+    TRY(code == STATUS_OBJECT_NOT_FOUND ? STATUS_OK : code);
+    atomic_store(&node->cluster_active, active);
+    return STATUS_OK;
+}
+
+/* Becoming a member. */
+
+static status_code open_store(struct node *node)
+{
+    static const char scheme[] = "sqlite:";
+    CHECK(strncmp(node->config.store, scheme, sizeof scheme - 1) == 0, STATUS_CONFIG_INVALID,
+          "store must be sqlite:PATH, not %.64s", node->config.store);
+    TRY(store_open_sqlite(node->config.store + sizeof scheme - 1, identity_cluster_id(node->identity), &node->store));
+    /* Before any cache exists, so that nothing is cached of an older revision than the caches claim. */
+    uint64_t revision = 0;
+    TRY(node->store->operations->revision(node->store, &revision));
+    atomic_store(&node->revision, revision);
+    return STATUS_OK;
+}
+
+static status_code open_keyring(struct node *node)
+{
+    CLEANUP(secret_release) struct secret masking_key = SECRET_INIT;
+    TRY(identity_masking_key(node->identity, &masking_key));
+    return keyring_create(&masking_key, identity_cluster_id(node->identity), &node->keyring);
+}
+
+static status_code check_not_removed(struct node *node)
+{
+    bool removed = false;
+    TRY(members_own_removed(node, &removed));
+    CHECK(!removed, STATUS_CLUSTER_STATE,
+          "an administrator removed this node from the cluster: it can come back only with a fresh state folder");
+    return STATUS_OK;
+}
+
+static status_code open_parts(struct node *node)
+{
+    TRY(open_keyring(node));
+    TRY(open_store(node));
+    TRY(cluster_record_create(node, identity_cluster_name(node->identity)));
+    TRY(check_not_removed(node));
+    TRY(users_open(node, &node->users));
+    TRY(objects_open(node, &node->objects));
+    TRY(audit_open(node, &node->audit));
+    TRY(node_cluster_changed(node));
+    return tail_start(node, &node->tail);
+}
+
+static void close_parts(struct node *node)
+{
+    tail_stop(node->tail);
+    node->tail = NULL;
+    if (node->audit)
+        audit_close(node->audit);
+    node->audit = NULL;
+    if (node->objects)
+        objects_close(node->objects);
+    node->objects = NULL;
+    if (node->users)
+        users_close(node->users);
+    node->users = NULL;
+    if (node->store)
+        node->store->operations->close(node->store);
+    node->store = NULL;
+    if (node->keyring)
+        keyring_free(node->keyring);
+    node->keyring = NULL;
+}
+
+status_code node_become_member(struct node *node)
+{
+    if (atomic_load(&node->state) != NODE_UNINITIALIZED)
+        return STATUS_OK;
+    status_code code = open_parts(node);
+    if (code != STATUS_OK) {
+        close_parts(node);
+        return code;
+    }
+    enum node_state before = NODE_UNINITIALIZED;
+    atomic_compare_exchange_strong(&node->state, &before, NODE_SERVING);
+    log_event(LOG_LEVEL_INFO, "member of the cluster", "cluster", identity_cluster_name(node->identity), "cluster_id",
+              log_hex(slice_of(identity_cluster_id(node->identity), ID_LEN)), "store", node->config.store, "revision",
+              log_number((long long)atomic_load(&node->revision)), NULL);
+    return STATUS_OK;
+}
+
+/* Start and stop. */
+
+static status_code start_parts(struct node *node)
+{
+    TRY(identity_open(node, node->config.state_folder, &node->identity));
+    log_event(LOG_LEVEL_INFO, "node", "name", node->config.name, "id",
+              log_hex(slice_of(identity_node_id(node->identity), ID_LEN)), "state_folder", node->config.state_folder,
+              NULL);
+    return identity_state(node->identity) == IDENTITY_MEMBER ? node_become_member(node) : STATUS_OK;
+}
+
+status_code node_start(const struct node_config *config, struct node **node)
+{
+    struct node *made = calloc(1, sizeof *made);
+    CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for the node");
+    made->config = *config;
+    made->config.log.file = made->config.log_file[0] ? made->config.log_file : NULL;
+    pthread_mutex_init(&made->lock, NULL);
+    atomic_store(&made->clock_offset_ms, INT64_MIN / 2);
+    made->started_ms = node_now_ms(made);
+    status_code code = start_parts(made);
+    if (code != STATUS_OK) {
+        node_stop(made);
+        return code;
+    }
+    *node = made;
+    return STATUS_OK;
+}
+
+void node_stop(struct node *node)
+{
+    if (!node)
+        return;
+    close_parts(node);
+    identity_close(node->identity);
+    pthread_mutex_destroy(&node->lock);
+    free(node);
+}

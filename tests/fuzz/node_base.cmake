@@ -1,0 +1,4 @@
+# What the node reads from files and from operators' hands.
+foreach(subject node_config node_handover)
+  hsm_fuzz_target(${subject}_fuzz LIBS hsmd_core)
+endforeach()
