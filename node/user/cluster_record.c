@@ -1,0 +1,80 @@
+/* The cluster record: see cluster_record.h. */
+#include "user/cluster_record.h"
+
+#include <stdio.h>
+#include "node.h"
+#include "user/record.h"
+
+enum { CLUSTER_NAME = 1, CLUSTER_ACTIVE, CLUSTER_CREATED_MS };
+
+static const struct schema_entry entries[] = {
+    [CLUSTER_NAME] = {"NAME", VALUE_TEXT, 128, NULL},
+    [CLUSTER_ACTIVE] = {"ACTIVE", VALUE_BOOL, 1, NULL},
+    [CLUSTER_CREATED_MS] = {"CREATED_MS", VALUE_UINT, UINT64_MAX, NULL},
+};
+
+static const struct schema cluster_schema = {"cluster field", entries, sizeof(entries) / sizeof(*entries)};
+
+static const uint8_t cluster_record_id[ID_LEN] = {0};
+
+status_code cluster_record_read(struct node *node, struct cluster_record *record)
+{
+    CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
+    struct values values;
+
+    TRY(record_read(node, STORE_CLUSTER, cluster_record_id, &plaintext, &record->version));
+    TRY(values_decode_all(&cluster_schema, bytes_slice(&plaintext), &values));
+    struct slice name = values_bytes(&values, CLUSTER_NAME);
+
+    record->active = values_bool(&values, CLUSTER_ACTIVE, false);
+    record->created_ms = values_uint(&values, CLUSTER_CREATED_MS, 0);
+    snprintf(record->name, sizeof(record->name), "%.*s", (int)name.len, (const char *)name.data);
+    return STATUS_OK;
+}
+
+status_code cluster_record_write(struct node *node, const struct cluster_record *record, struct bytes *sealed,
+                                 struct store_write *write)
+{
+    CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
+    struct values values;
+
+    values_init(&values);
+    values_put_bytes(&values, CLUSTER_NAME, slice_text(record->name));
+    values_put_bool(&values, CLUSTER_ACTIVE, record->active);
+    values_put_uint(&values, CLUSTER_CREATED_MS, record->created_ms);
+    values_encode(&cluster_schema, &values, &plaintext);
+    TRY(bytes_ok(&plaintext));
+    return record_prepare(node, STORE_CLUSTER, cluster_record_id, record->version, bytes_slice(&plaintext), sealed,
+                          write);
+}
+
+status_code cluster_record_create(struct node *node, const char *name)
+{
+    CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT;
+    struct cluster_record record = {.version = 0, .active = false, .created_ms = node_now_ms(node)};
+    struct store_write write;
+    uint64_t revision, version;
+    status_code status =
+        node->store->operations->read(node->store, STORE_CLUSTER, cluster_record_id, &sealed, &version);
+
+    if (status != STATUS_OBJECT_NOT_FOUND)
+        return status;
+    bytes_clear(&sealed);
+    snprintf(record.name, sizeof(record.name), "%s", name);
+    TRY(cluster_record_write(node, &record, &sealed, &write));
+    status = node->store->operations->write(node->store, &write, 1, &revision);
+    if (status == STATUS_ALREADY_EXISTS) /* another node was quicker */
+        return STATUS_OK;
+    TRY(status);
+    node_wrote(node, revision);
+    return STATUS_OK;
+}
+
+status_code cluster_record_is_active(struct node *node, bool *active)
+{
+    struct cluster_record record;
+
+    TRY(cluster_record_read(node, &record));
+    *active = record.active;
+    return STATUS_OK;
+}

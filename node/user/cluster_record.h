@@ -1,0 +1,28 @@
+/* The one STORE_CLUSTER record: the cluster's name and whether it was activated. Every change to the set of users
+ * rewrites it in the same write, so that checks over all users (names are unique, an administrator is left) hold under
+ * concurrency: of two that read the same version one is refused and looks again. */
+#pragma once
+
+#include "protocol/bytes.h"
+#include "store/store.h"
+
+struct node;
+
+struct cluster_record {
+    uint64_t version;
+    bool active;
+    uint64_t created_ms;
+    char name[129];
+};
+
+/** STATUS_OBJECT_NOT_FOUND before it is created. */
+status_code cluster_record_read(struct node *node, struct cluster_record *record);
+
+/** Makes the record if there is none yet; then the store belongs to this cluster. */
+status_code cluster_record_create(struct node *node, const char *name);
+
+status_code cluster_record_is_active(struct node *node, bool *active);
+
+/** Fills in the write that replaces `record` (with its changes); `sealed` holds the value until the write is done. */
+status_code cluster_record_write(struct node *node, const struct cluster_record *record, struct bytes *sealed,
+                                 struct store_write *write);

@@ -1,0 +1,57 @@
+/* Sealed records: see record.h. */
+#include "user/record.h"
+
+#include "node.h"
+
+#define CONTEXT_LEN (1u + ID_LEN + 8u)
+
+static struct slice context_of(enum store_kind kind, const uint8_t id[ID_LEN], uint64_t version,
+                               uint8_t context[CONTEXT_LEN])
+{
+    context[0] = (uint8_t)kind;
+    memcpy(context + 1, id, ID_LEN);
+    for (unsigned i = 0; i < 8; i++)
+        context[1 + ID_LEN + i] = (uint8_t)(version >> (56 - 8 * i));
+    return slice_of(context, CONTEXT_LEN);
+}
+
+status_code record_open(struct node *node, const struct store_record *record, struct bytes *plaintext)
+{
+    uint8_t context[CONTEXT_LEN];
+
+    return unseal(node->keyring, SEAL_RECORD, context_of(record->kind, record->id, record->version, context),
+                  record->value, plaintext);
+}
+
+status_code record_read(struct node *node, enum store_kind kind, const uint8_t id[ID_LEN], struct bytes *plaintext,
+                        uint64_t *version)
+{
+    CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT;
+    struct store_record record = {.kind = kind};
+
+    memcpy(record.id, id, ID_LEN);
+    TRY(node->store->operations->read(node->store, kind, id, &sealed, version));
+    record.version = *version;
+    record.value = bytes_slice(&sealed);
+    return record_open(node, &record, plaintext);
+}
+
+status_code record_prepare(struct node *node, enum store_kind kind, const uint8_t id[ID_LEN], uint64_t version,
+                           struct slice plaintext, struct bytes *sealed, struct store_write *write)
+{
+    uint8_t context[CONTEXT_LEN];
+
+    *write = (struct store_write){.kind = kind, .expected_version = version};
+    memcpy(write->id, id, ID_LEN);
+    TRY(seal(node->keyring, SEAL_RECORD, context_of(kind, id, version + 1, context), plaintext, sealed));
+    write->value = bytes_slice(sealed);
+    return STATUS_OK;
+}
+
+struct store_write record_removal(enum store_kind kind, const uint8_t id[ID_LEN], uint64_t version)
+{
+    struct store_write write = {.kind = kind, .expected_version = version, .remove = true};
+
+    memcpy(write.id, id, ID_LEN);
+    return write;
+}
