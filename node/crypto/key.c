@@ -1,15 +1,12 @@
 /* Keys: their life, their cached contexts, and what they tell of themselves.
  *
- * A worker's contexts are touched by that worker only, so use takes no lock; only the array that holds them is put in
- * place by compare-and-swap. They go with the last reference, when nobody can be using them. */
+ * A worker's contexts are touched by that worker only, so use takes no lock; only the list of them grows by
+ * compare-and-swap. They go with the last reference, when nobody can be using them. */
 #include "crypto/key_internal.h"
 
 #include <openssl/core_names.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
-
-/* One more for WORKERS_MAX itself: whoever makes a key and tries it before anybody else sees it. */
-#define WORKER_SLOTS (WORKERS_MAX + 1u)
 
 status_code crypto_failed(const char *what)
 {
@@ -102,8 +99,6 @@ struct key *key_reference(struct key *key)
 
 static void worker_contexts_free(struct worker_contexts *contexts)
 {
-    if (!contexts)
-        return;
     for (unsigned i = 0; i < KEY_CONTEXTS; i++) {
         if (contexts->slot[i].context)
             contexts->slot[i].free(contexts->slot[i].context);
@@ -115,11 +110,14 @@ void key_release(struct key *key)
 {
     if (!key || atomic_fetch_sub_explicit(&key->references, 1, memory_order_acq_rel) != 1)
         return;
-    struct worker_contexts **contexts = atomic_load(&key->contexts);
+    struct worker_contexts *contexts = atomic_load(&key->contexts);
 
-    for (unsigned i = 0; contexts && i < WORKER_SLOTS; i++)
-        worker_contexts_free(contexts[i]);
-    free(contexts);
+    while (contexts) {
+        struct worker_contexts *others = contexts->others;
+
+        worker_contexts_free(contexts);
+        contexts = others;
+    }
     EVP_PKEY_free(key->pkey);
     secret_release(&key->secret);
     free(key);
@@ -131,10 +129,32 @@ uint64_t context_tag(enum context_use use, const struct mechanism *mechanism, ui
            (uint64_t)mechanism->mgf_hash << 28 | (extra & 0xfffffffu);
 }
 
+/* Workers that have used one key are few, so a list is as fast as an array and a tenth of its size. */
+static struct worker_contexts *contexts_of(struct key *key, unsigned worker)
+{
+    struct worker_contexts *at = atomic_load_explicit(&key->contexts, memory_order_acquire);
+
+    while (at && at->worker != worker)
+        at = at->others;
+    return at;
+}
+
+static struct worker_contexts *contexts_add(struct key *key, unsigned worker)
+{
+    struct worker_contexts *fresh = calloc(1, sizeof(*fresh));
+
+    if (!fresh)
+        return NULL;
+    fresh->worker = worker;
+    fresh->others = atomic_load(&key->contexts);
+    while (!atomic_compare_exchange_weak(&key->contexts, &fresh->others, fresh))
+        ;
+    return fresh;
+}
+
 void *key_context_find(struct key *key, unsigned worker, uint64_t tag)
 {
-    struct worker_contexts **all = atomic_load_explicit(&key->contexts, memory_order_acquire);
-    struct worker_contexts *mine = all ? all[worker] : NULL;
+    struct worker_contexts *mine = contexts_of(key, worker);
 
     for (unsigned i = 0; mine && i < KEY_CONTEXTS; i++) {
         if (mine->slot[i].tag == tag)
@@ -143,34 +163,17 @@ void *key_context_find(struct key *key, unsigned worker, uint64_t tag)
     return NULL;
 }
 
-static struct worker_contexts *contexts_of(struct key *key, unsigned worker)
-{
-    struct worker_contexts **all = atomic_load(&key->contexts);
-
-    if (!all) {
-        struct worker_contexts **fresh = calloc(WORKER_SLOTS, sizeof(struct worker_contexts *));
-
-        if (!fresh)
-            return NULL;
-        if (atomic_compare_exchange_strong(&key->contexts, &all, fresh))
-            all = fresh;
-        if (all != fresh)
-            free(fresh);
-    }
-    if (!all[worker])
-        all[worker] = calloc(1, sizeof(struct worker_contexts));
-    return all[worker];
-}
-
 status_code key_context_keep(struct key *key, unsigned worker, uint64_t tag, void *context, context_free free_context)
 {
     struct worker_contexts *mine = contexts_of(key, worker);
 
+    if (!mine)
+        mine = contexts_add(key, worker);
     if (!mine) {
         free_context(context);
         FAIL(STATUS_OUT_OF_MEMORY, "no memory for a context");
     }
-    struct key_context *slot = &mine->slot[mine->next++ % KEY_CONTEXTS];
+    struct key_context *slot = &mine->slot[mine->oldest++ % KEY_CONTEXTS];
 
     if (slot->context)
         slot->free(slot->context);

@@ -16,8 +16,10 @@ struct key_context {
 };
 
 struct worker_contexts {
+    struct worker_contexts *others; /* other workers' contexts */
+    unsigned worker;
+    unsigned oldest; /* the slot that is replaced next */
     struct key_context slot[KEY_CONTEXTS];
-    unsigned next; /* the slot that is replaced next */
 };
 
 struct key {
@@ -29,8 +31,8 @@ struct key {
     const struct curve_info *curve;
     EVP_PKEY *pkey;       /* asymmetric keys */
     struct secret secret; /* secret keys */
-    _Atomic(struct worker_contexts **)
-        contexts; /* WORKERS_MAX of them, each used by its worker alone; made on first use */
+    /* One for each worker that has used the key, touched by that worker alone; only ever added to. */
+    _Atomic(struct worker_contexts *) contexts;
 };
 
 /** A key around a secret that is copied, or around `pkey`, whose reference it takes (also on failure). */
