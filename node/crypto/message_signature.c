@@ -1,4 +1,5 @@
-/* EdDSA (RFC 8032) and ML-DSA (FIPS 204): signatures over the message itself. */
+/* EdDSA (RFC 8032) and ML-DSA (FIPS 204): signatures over the message itself. A worker keeps the context of the plain
+ * use, without parameters, which is only started anew; a use with parameters is set up in full. */
 #include "crypto/key_internal.h"
 
 #include <openssl/core_names.h>
@@ -8,18 +9,6 @@
 static void free_context(void *context)
 {
     EVP_MD_CTX_free(context);
-}
-
-static status_code message_context(struct key *key, unsigned worker, EVP_MD_CTX **context)
-{
-    uint64_t tag = (uint64_t)CONTEXT_SIGN << 56 | (uint64_t)MECHANISM_EDDSA << 44;
-
-    *context = key_context_find(key, worker, tag);
-    if (*context)
-        return STATUS_OK;
-    *context = EVP_MD_CTX_new();
-    CHECK(*context, STATUS_OUT_OF_MEMORY, "no memory for a context");
-    return key_context_keep(key, worker, tag, *context, free_context);
 }
 
 /* Ed448 takes a context as it is, Ed25519 by its instance Ed25519ctx (RFC 8032, 5.1); where OpenSSL knows them. */
@@ -53,27 +42,62 @@ static status_code check_settable(EVP_PKEY_CTX *context, const OSSL_PARAM *param
     return STATUS_OK;
 }
 
+static bool start(EVP_MD_CTX *context, EVP_PKEY_CTX **pkey_context, bool sign, EVP_PKEY *pkey)
+{
+    int done = sign ? EVP_DigestSignInit_ex(context, pkey_context, NULL, crypto_context(), NULL, pkey, NULL)
+                    : EVP_DigestVerifyInit_ex(context, pkey_context, NULL, crypto_context(), NULL, pkey, NULL);
+
+    return done > 0;
+}
+
+/* The tag's mechanism alone tells the plain context: keys of one mechanism have nothing else that could differ. */
+static status_code plain_context(struct key *key, unsigned worker, const struct mechanism *mechanism, bool sign,
+                                 EVP_MD_CTX **context)
+{
+    uint64_t tag = (uint64_t)(sign ? CONTEXT_SIGN : CONTEXT_VERIFY) << 56 | (uint64_t)mechanism->type << 44;
+
+    *context = key_context_find(key, worker, tag);
+    if (*context)
+        return start(*context, NULL, sign, NULL) ? STATUS_OK : crypto_failed("starting a signature");
+    *context = EVP_MD_CTX_new();
+    if (!*context || !start(*context, NULL, sign, key->pkey)) {
+        EVP_MD_CTX_free(*context);
+        return crypto_failed("setting up a signature");
+    }
+    return key_context_keep(key, worker, tag, *context, free_context);
+}
+
+static status_code parameter_context(struct key *key, unsigned worker, const OSSL_PARAM *parameters, bool sign,
+                                     EVP_MD_CTX **context)
+{
+    const uint64_t tag = (uint64_t)CONTEXT_SIGN << 56 | 1;
+    EVP_PKEY_CTX *pkey_context = NULL;
+
+    *context = key_context_find(key, worker, tag);
+    if (!*context) {
+        *context = EVP_MD_CTX_new();
+        CHECK(*context, STATUS_OUT_OF_MEMORY, "no memory for a context");
+        TRY(key_context_keep(key, worker, tag, *context, free_context));
+    }
+    EVP_MD_CTX_reset(*context);
+    if (!start(*context, &pkey_context, sign, key->pkey))
+        return crypto_failed("setting up a signature");
+    TRY(check_settable(pkey_context, parameters));
+    return EVP_PKEY_CTX_set_params(pkey_context, parameters) > 0 ? STATUS_OK
+                                                                 : crypto_failed("setting signature parameters");
+}
+
 static status_code begin(struct key *key, unsigned worker, const struct mechanism *mechanism, bool sign,
                          EVP_MD_CTX **context)
 {
     OSSL_PARAM parameters[4];
-    EVP_PKEY_CTX *pkey_context = NULL;
     int deterministic = 0;
 
     CHECK(mechanism->aad.len <= ED_CONTEXT_MAX, STATUS_MECHANISM_PARAM_INVALID,
           "the context has at most %u bytes, not %zu", ED_CONTEXT_MAX, mechanism->aad.len);
-    TRY(message_context(key, worker, context));
-    EVP_MD_CTX_reset(*context);
-    unsigned n = parameters_of(key, mechanism, &deterministic, parameters);
-    int done = sign ? EVP_DigestSignInit_ex(*context, &pkey_context, NULL, crypto_context(), NULL, key->pkey, NULL)
-                    : EVP_DigestVerifyInit_ex(*context, &pkey_context, NULL, crypto_context(), NULL, key->pkey, NULL);
-    if (done <= 0)
-        return crypto_failed("setting up a signature");
-    if (n == 0)
-        return STATUS_OK;
-    TRY(check_settable(pkey_context, parameters));
-    return EVP_PKEY_CTX_set_params(pkey_context, parameters) > 0 ? STATUS_OK
-                                                                 : crypto_failed("setting signature parameters");
+    if (parameters_of(key, mechanism, &deterministic, parameters) == 0)
+        return plain_context(key, worker, mechanism, sign, context);
+    return parameter_context(key, worker, parameters, sign, context);
 }
 
 status_code message_sign(struct key *key, unsigned worker, const struct mechanism *mechanism, struct slice data,
