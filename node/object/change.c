@@ -1,0 +1,271 @@
+/* Changing objects: attributes and sharing. A change reads the record, applies itself, and writes it back at the next
+ * version if nobody else wrote meanwhile; else it tries again on what is there then. The record keeps the id of the
+ * last change's request: a resend finds its own and is success. */
+#include "object/object_internal.h"
+
+#include <stdlib.h>
+
+#define ATTEMPTS_MAX 16
+
+/** A change in the making: starts as what is stored, ends as what is to be stored. */
+struct change {
+    const struct caller *caller;
+    struct object *object;
+    struct values attributes;
+    struct content content;
+    struct bytes names, sharees; /* of apply_share */
+};
+
+typedef status_code (*change_apply)(struct change *change, const void *wish);
+
+static void change_release(struct change *change)
+{
+    object_release(&change->object);
+    bytes_release(&change->names);
+    bytes_release(&change->sharees);
+}
+
+static void change_begin(struct change *change)
+{
+    change->attributes = change->object->attributes;
+    change->content = change->object->own->content;
+}
+
+/* Attributes. */
+
+static status_code check_settable(const struct change *change, const struct values *template, uint32_t i)
+{
+    const struct values *before = &change->object->attributes;
+    uint64_t class = values_uint(before, ATTRIBUTE_CLASS, 0), type = values_uint(before, ATTRIBUTE_KEY_TYPE, 0);
+    bool is_admin = change->caller->role == ROLE_ADMIN;
+
+    CHECK(attribute_flags(i) & ATTRIBUTE_FLAG_SET, STATUS_ATTRIBUTE_READ_ONLY, "%s cannot be changed",
+          attribute_name(i));
+    CHECK(attribute_applies(i, class, type), STATUS_ATTRIBUTE_TYPE_INVALID, "%s does not apply to this object",
+          attribute_name(i));
+    CHECK(is_admin == (i == ATTRIBUTE_TRUSTED), STATUS_NOT_PERMITTED,
+          is_admin ? "administrators set TRUSTED only, not %s" : "only an administrator sets %s", attribute_name(i));
+    return attribute_check_value(template, i);
+}
+
+static status_code check_dates(const struct values *attributes)
+{
+    uint32_t first = day_of(values_bytes(attributes, ATTRIBUTE_START_DATE));
+    uint32_t last = day_of(values_bytes(attributes, ATTRIBUTE_END_DATE));
+    CHECK(!first || !last || first <= last, STATUS_TEMPLATE_INCONSISTENT, "END_DATE lies before START_DATE");
+    return STATUS_OK;
+}
+
+static void set_at(struct values *attributes, const struct values *template, uint32_t i)
+{
+    attributes->value[i] = template->value[i];
+    values_mark(attributes, i);
+    bool no_date = (i == ATTRIBUTE_START_DATE || i == ATTRIBUTE_END_DATE) && template->value[i].bytes.len == 0;
+    if (no_date)
+        values_remove(attributes, i);
+}
+
+static status_code apply_set(struct change *change, const void *wish)
+{
+    const struct values *template = wish, *before = &change->object->attributes;
+
+    if (change->caller->role != ROLE_ADMIN) {
+        TRY(object_check_owner(change->object, change->caller, "change attributes"));
+        CHECK(values_bool(before, ATTRIBUTE_MODIFIABLE, true), STATUS_NOT_PERMITTED,
+              "the object's MODIFIABLE is false");
+    }
+    for (uint32_t i = 0; i < VALUES_MAX; i++) {
+        if (!values_has(template, i))
+            continue;
+        TRY(check_settable(change, template, i));
+        if (i != ATTRIBUTE_TRUSTED)
+            TRY(attribute_check_change(before, template, i));
+        set_at(&change->attributes, template, i);
+    }
+    return check_dates(&change->attributes);
+}
+
+/* Sharing: the names stand in SHARED_WITH and the ids in the content, in the same order. */
+
+struct sharing {
+    bool share;
+    struct slice name;
+    uint8_t user_id[ID_LEN];
+};
+
+/** The next name of a list separated by commas; the rest stays in *list. */
+static struct slice next_name(struct slice *list)
+{
+    const uint8_t *comma = list->len ? memchr(list->data, ',', list->len) : NULL;
+    size_t len = comma ? (size_t)(comma - list->data) : list->len, skip = comma ? len + 1 : len;
+    struct slice name = slice_of(list->data, len);
+    *list = slice_of(list->data + skip, list->len - skip);
+    return name;
+}
+
+static void put_sharee(struct change *change, struct slice name, const uint8_t *user_id)
+{
+    bytes_append(&change->names, ",", change->names.len ? 1 : 0);
+    bytes_append(&change->names, name.data, name.len);
+    bytes_append(&change->sharees, user_id, ID_LEN);
+}
+
+static status_code apply_share(struct change *change, const void *wish)
+{
+    const struct sharing *sharing = wish;
+    struct slice names = values_bytes(&change->attributes, ATTRIBUTE_SHARED_WITH);
+    const uint8_t *ids = change->content.sharees.data;
+
+    TRY(object_check_owner(change->object, change->caller, "share a key"));
+    for (size_t at = 0; at < change->content.sharees.len; at += ID_LEN) {
+        struct slice name = next_name(&names);
+        if (!slice_equal(name, sharing->name))
+            put_sharee(change, name, ids + at);
+    }
+    if (sharing->share)
+        put_sharee(change, sharing->name, sharing->user_id);
+    TRY(bytes_ok(&change->names));
+    TRY(bytes_ok(&change->sharees));
+    CHECK(change->sharees.len <= (size_t)ID_LEN * SHAREES_MAX, STATUS_QUOTA_EXCEEDED,
+          "an object can be shared with %u users", SHAREES_MAX);
+    values_put_bytes(&change->attributes, ATTRIBUTE_SHARED_WITH, bytes_slice(&change->names));
+    if (change->names.len == 0)
+        values_remove(&change->attributes, ATTRIBUTE_SHARED_WITH);
+    change->content.sharees = bytes_slice(&change->sharees);
+    return STATUS_OK;
+}
+
+/* Writing back. */
+
+static status_code write_back(struct objects *objects, struct change *change, const struct record *record,
+                              uint64_t version)
+{
+    CLEANUP(bytes_release) struct bytes material = BYTES_SECRET, value = BYTES_INIT, tokens = BYTES_INIT;
+    const uint8_t *id = change->object->id;
+    size_t n_tokens = 0;
+    uint64_t revision = 0;
+
+    if (record->sealed_material.len)
+        TRY(record_open_material(objects, id, version, record->encoded, record->sealed_material, &material));
+    TRY(record_seal(objects, id, version + 1, &change->content, bytes_slice(&material), &value));
+    struct index_token *at = (void *)bytes_reserve(&tokens, TOKENS_MAX * sizeof *at);
+    TRY(bytes_ok(&tokens));
+    TRY(index_tokens(objects, &change->attributes, &change->content, at, &n_tokens));
+
+    struct store_write write = {.kind = STORE_OBJECT,
+                                .expected_version = version,
+                                .value = bytes_slice(&value),
+                                .tokens = at,
+                                .n_tokens = n_tokens};
+    memcpy(write.id, id, ID_LEN);
+    TRY(objects->node->store->operations->write(objects->node->store, &write, 1, &revision));
+    objects_forget(objects, id);
+    node_wrote(objects->node, revision);
+    return STATUS_OK;
+}
+
+static status_code encode_attributes(struct change *change, struct bytes *encoded)
+{
+    encoded->limit = ATTRIBUTES_MAX;
+    bytes_clear(encoded);
+    values_encode(&ATTRIBUTE_SCHEMA, &change->attributes, encoded);
+    TRY(bytes_ok(encoded));
+    change->content.attributes = bytes_slice(encoded);
+    return STATUS_OK;
+}
+
+static status_code tell(struct change *change, struct object_made *made)
+{
+    if (!made)
+        return STATUS_OK;
+    struct values told = change->attributes;
+    values_remove(&told, ATTRIBUTE_VALUE);
+    bytes_clear(&made->attributes);
+    values_encode(&ATTRIBUTE_SCHEMA, &told, &made->attributes);
+    return bytes_ok(&made->attributes);
+}
+
+static status_code change_token(struct objects *objects, const struct caller *caller, const uint8_t id[ID_LEN],
+                                struct slice request_id, change_apply apply, const void *wish, struct object_made *made)
+{
+    CLEANUP(change_release) struct change change = {.caller = caller};
+    CLEANUP(bytes_release) struct bytes value = BYTES_INIT, plaintext = BYTES_INIT, encoded = BYTES_INIT;
+    struct record record;
+    uint64_t version;
+
+    TRY(record_read(objects, id, &value, &plaintext, &record, &version));
+    TRY(object_from_record(objects, id, version, &record, &change.object));
+    CHECK(object_sight(change.object, caller) != SIGHT_NONE, STATUS_OBJECT_NOT_FOUND,
+          "there is no object with this id");
+    change_begin(&change);
+    if (slice_equal(change.content.change_request, request_id))
+        return tell(&change, made);
+    TRY(apply(&change, wish));
+    change.content.change_request = request_id;
+    TRY(encode_attributes(&change, &encoded));
+    TRY(write_back(objects, &change, &record, version));
+    return tell(&change, made);
+}
+
+static status_code change_with_retry(struct objects *objects, const struct caller *caller, struct slice id,
+                                     struct slice request_id, change_apply apply, const void *wish,
+                                     struct object_made *made)
+{
+    status_code code = STATUS_CONFLICT;
+    CHECK(id.len == ID_LEN, STATUS_INVALID_ARGUMENT, "an object id has %u bytes, not %zu", ID_LEN, id.len);
+    CHECK(request_id.len == ID_LEN, STATUS_INVALID_ARGUMENT, "a request id has %u bytes, not %zu", ID_LEN,
+          request_id.len);
+    for (int attempt = 0; attempt < ATTEMPTS_MAX && code == STATUS_CONFLICT; attempt++)
+        code = change_token(objects, caller, id.data, request_id, apply, wish, made);
+    return code;
+}
+
+/** A session object's new state is a new blob; the old one is the client's to forget. */
+static status_code change_session(struct objects *objects, const struct caller *caller, struct slice id,
+                                  struct slice blob, const struct values *template, struct object_made *made)
+{
+    CLEANUP(change_release) struct change change = {.caller = caller};
+    CLEANUP(bytes_release) struct bytes material = BYTES_SECRET, encoded = BYTES_INIT;
+    struct key *key;
+
+    TRY(object_get(objects, caller, id, blob, &change.object));
+    change_begin(&change);
+    TRY(apply_set(&change, template));
+    TRY(encode_attributes(&change, &encoded));
+    if (holds_secret(values_uint(&change.attributes, ATTRIBUTE_CLASS, 0))) {
+        TRY(object_key(change.object, &key));
+        TRY(key_material(key, &material));
+    }
+    TRY(blob_seal(objects, caller->session_id, id.data, &change.content, bytes_slice(&material), &made->blob));
+    return tell(&change, made);
+}
+
+status_code objects_set(struct objects *objects, const struct caller *caller, struct slice id, struct slice blob,
+                        struct slice request_id, struct slice attributes, struct object_made *made)
+{
+    struct values template;
+    CHECK(caller->role == ROLE_USER || caller->role == ROLE_ADMIN, STATUS_NOT_PERMITTED,
+          "only crypto-users and administrators change attributes");
+    TRY(values_decode_all(&ATTRIBUTE_SCHEMA, attributes, &template));
+    if (blob.len)
+        return change_session(objects, caller, id, blob, &template, made);
+    return change_with_retry(objects, caller, id, request_id, apply_set, &template, made);
+}
+
+status_code objects_share(struct objects *objects, const struct caller *caller, struct slice id, struct slice user_name,
+                          bool share, struct slice request_id)
+{
+    struct sharing sharing = {.share = share, .name = user_name};
+    enum role role = ROLE_NONE;
+
+    CHECK(user_name.len && !memchr(user_name.data, ',', user_name.len), STATUS_INVALID_ARGUMENT,
+          "USER_NAME is no user's name");
+    /* Sharing can be ended with a user who is gone. */
+    if (share) {
+        TRY(users_find(objects->node->users, user_name, sharing.user_id, &role));
+        CHECK(role == ROLE_USER, STATUS_NOT_PERMITTED, "keys are shared with crypto-users only");
+        CHECK(memcmp(sharing.user_id, caller->user_id, ID_LEN) != 0, STATUS_INVALID_ARGUMENT,
+              "the owner needs no share");
+    }
+    return change_with_retry(objects, caller, id, request_id, apply_share, &sharing, NULL);
+}
