@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "identity/member.h"
+#include "server/server.h"
 #include "tail.h"
 #include "user/cluster_record.h"
 
@@ -165,10 +166,19 @@ static void close_parts(struct node *node)
     node->keyring = NULL;
 }
 
+/** With a server running (the node becomes a member while it is up), clients can come in from here on. */
+static status_code open_doors(struct node *node)
+{
+    if (!node->server)
+        return STATUS_OK;
+    TRY(server_open_member_listeners(node->server));
+    return node_announce(node);
+}
+
 status_code node_become_member(struct node *node)
 {
     if (atomic_load(&node->state) != NODE_UNINITIALIZED)
-        return STATUS_OK;
+        return open_doors(node); /* an earlier attempt may have ended there */
     status_code code = open_parts(node);
     if (code != STATUS_OK) {
         close_parts(node);
@@ -179,7 +189,7 @@ status_code node_become_member(struct node *node)
     log_event(LOG_LEVEL_INFO, "member of the cluster", "cluster", identity_cluster_name(node->identity), "cluster_id",
               log_hex(slice_of(identity_cluster_id(node->identity), ID_LEN)), "store", node->config.store, "revision",
               log_number((long long)atomic_load(&node->revision)), NULL);
-    return STATUS_OK;
+    return open_doors(node);
 }
 
 /* Start and stop. */

@@ -1,5 +1,5 @@
-# Configuration, identity, observation and the tail of the node.
-foreach(subject config identity observe tail)
+# Configuration, identity, members, observation and the tail of the node.
+foreach(subject config identity member observe tail)
   hsm_unit_test(node_${subject}_test LIBS hsmd_core)
 endforeach()
 target_link_options(node_tail_test PRIVATE -Wl,--wrap=objects_forget,--wrap=objects_forget_all,--wrap=users_forget,--wrap=users_forget_all)
