@@ -1,6 +1,6 @@
-/* From message to answer: decodes, checks the ticket and the access of each operation, catches up with the revision that
- * the client has seen, runs the handlers in order and encodes the answers. Transport-independent; called by every listener
- * from one of its workers. */
+/* From message to answer: decodes, checks the ticket and the access of each operation, catches up with the revision
+ * that the client has seen, runs the handlers in order and encodes the answers. Transport-independent; called by every
+ * listener from one of its workers. */
 #pragma once
 
 #include "protocol/message.h"
@@ -9,13 +9,16 @@ struct node;
 
 /** What a connection keeps between messages, so that an unchanged ticket is not opened again. Zeroed at first. */
 struct peer {
-    bool local;                       /* the node's own socket: LOCAL operations are allowed */
-    uint8_t certificate_hash[32];     /* SHA-256 of the client's certificate; zero without TLS */
-    struct bytes ticket;              /* the ticket that was checked last */
-    struct caller_cache *cache;       /* what it said, and when to check again */
+    bool local;                   /* the node's own socket: LOCAL operations are allowed */
+    uint8_t certificate_hash[32]; /* SHA-256 of the client's certificate; zero without TLS */
+    struct bytes ticket;          /* the ticket that was checked last */
+    struct caller_cache *cache;   /* what it said, and when to check again */
 };
 
 void peer_release(struct peer *peer);
+
+/** Gives back what the workers used; when all of them have ended. */
+void dispatch_release(void);
 
 /** Whether the message holds an operation that belongs in the slow pool. Cheap; false for malformed messages. */
 bool dispatch_is_slow(struct slice message);

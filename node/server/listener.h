@@ -1,8 +1,9 @@
 /* Listeners accept clients on a URL and hand each message to dispatch_message. Two implementations speak the same wire:
- * `direct` (epoll and OpenSSL, for tls+tcp, tcp and ipc) and `nng` (rep0 with contexts, for every scheme that NNG has). */
+ * `direct` (epoll and OpenSSL, for tls+tcp, tcp and ipc) and `nng` (rep0 with contexts, for every scheme that NNG has).
+ */
 #pragma once
 
-#include "protocol/failure.h"
+#include "protocol/bytes.h"
 
 struct node;
 struct listener;
@@ -20,8 +21,8 @@ struct listener {
     const struct listener_operations *operations;
 };
 
-/** `url`: tls+tcp://HOST:PORT, tcp://, ipc://PATH. `local`: LOCAL operations are allowed and no ticket is implied by it (ipc with mode 0600).
- * Port 0 picks a free one; `bound_url` (256 bytes) gets what was bound. */
+/** `url`: tls+tcp://HOST:PORT, tcp://, ipc://PATH. `local`: LOCAL operations are allowed and no ticket is implied by it
+ * (ipc with mode 0600). Port 0 picks a free one; `bound_url` (256 bytes) gets what was bound. */
 status_code listener_open_direct(struct node *node, const char *url, int local, char *bound_url,
                                  struct listener **listener);
 status_code listener_open_nng(struct node *node, const char *url, char *bound_url, struct listener **listener);

@@ -1,0 +1,31 @@
+/* Reactors: the threads that carry connections, each with an epoll set of its own. A connection belongs to one reactor
+ * for life, so nothing of it is locked.
+ *
+ * Fairness: a connection whose bytes hold several messages gets a slice of time per turn, and the others theirs. */
+#pragma once
+
+#include <openssl/ssl.h>
+#include "protocol/bytes.h"
+
+struct node;
+struct server;
+struct reactors;
+struct reactor;
+
+status_code reactors_start(struct node *node, struct server *server, struct reactors **reactors);
+/** Ends the threads and closes all connections; harmless on NULL. */
+void reactors_stop(struct reactors *reactors);
+bool reactors_idle(struct reactors *reactors);
+
+/** Something that a reactor waits for: first member of listeners and connections. */
+struct watched {
+    void (*ready)(struct watched *watched, struct reactor *reactor, uint32_t events);
+};
+
+/** Watches a listening socket on the first reactor. */
+status_code reactors_watch(struct reactors *reactors, int fd, struct watched *watched);
+void reactors_unwatch(struct reactors *reactors, int fd);
+
+/** Hands an accepted socket, which is closed on failure, to the reactor with the fewest connections. `tls` is NULL for
+ * plain sockets. */
+void reactors_adopt(struct reactors *reactors, int fd, SSL_CTX *tls, bool ipc, bool local);
