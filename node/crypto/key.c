@@ -15,6 +15,8 @@ status_code crypto_failed(const char *what)
     FAIL(STATUS_INTERNAL, "%s: %s", what, failure_openssl_reason(reason, sizeof(reason)));
 }
 
+#define EC_POINT_MAX 133u /* uncompressed, on P-521 */
+
 static struct key *key_new(enum object_class class, enum key_type type)
 {
     struct key *key = calloc(1, sizeof(*key));
@@ -233,24 +235,25 @@ status_code key_public_exponent(struct key *key, struct bytes *exponent)
     return append_number(key, OSSL_PKEY_PARAM_RSA_E, exponent);
 }
 
-/* DER OCTET STRING around the point (PKCS#11 3.0, 2.3.3). The longest, P-521's, has 133 bytes. */
+/* DER OCTET STRING around the point (PKCS#11 3.0, 2.3.3), which is raw on Edwards and Montgomery curves. */
 status_code key_ec_point(struct key *key, struct bytes *der_octet_string)
 {
-    uint8_t *point = NULL;
+    uint8_t point[EC_POINT_MAX];
+    size_t len = sizeof(point);
 
     if (!key->curve)
         return STATUS_OK;
-    size_t len = EVP_PKEY_get1_encoded_public_key(key->pkey, &point);
-    if (len == 0 || len > 255)
+    if (key->type == KEY_EC
+            ? !EVP_PKEY_get_octet_string_param(key->pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len)
+            : !EVP_PKEY_get_raw_public_key(key->pkey, point, &len))
         return crypto_failed("reading a public point");
-
     const uint8_t header[] = {0x04, 0x81, (uint8_t)len};
+
     if (len < 128)
         bytes_append(der_octet_string, (const uint8_t[]){0x04, (uint8_t)len}, 2);
     else
         bytes_append(der_octet_string, header, sizeof(header));
     bytes_append(der_octet_string, point, len);
-    OPENSSL_free(point);
     return bytes_ok(der_octet_string);
 }
 

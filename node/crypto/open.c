@@ -51,13 +51,11 @@ static EVP_PKEY *decode_public(struct slice material)
 static status_code check_key(EVP_PKEY *pkey, enum object_class class, enum key_type type)
 {
     char reason[128];
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(crypto_context(), pkey, NULL);
-    int valid = 0;
+    int bits = EVP_PKEY_get_bits(pkey), valid = 0;
 
-    if (type == KEY_RSA)
-        CHECK(EVP_PKEY_get_bits(pkey) >= 2048 && EVP_PKEY_get_bits(pkey) <= 4096,
-              (EVP_PKEY_CTX_free(context), STATUS_KEY_SIZE_RANGE), "RSA keys have 2048 to 4096 bits, not %d",
-              EVP_PKEY_get_bits(pkey));
+    CHECK(type != KEY_RSA || (bits >= 2048 && bits <= 4096), STATUS_KEY_SIZE_RANGE,
+          "RSA keys have 2048 to 4096 bits, not %d", bits);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(crypto_context(), pkey, NULL);
     if (context)
         valid = class == CLASS_PRIVATE_KEY ? EVP_PKEY_pairwise_check(context) : EVP_PKEY_public_check(context);
     EVP_PKEY_CTX_free(context);
