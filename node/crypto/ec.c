@@ -3,7 +3,6 @@
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/param_build.h>
 #include <openssl/x509.h>
 
 #define COORDINATE_MAX 66u                             /* P-521 */
@@ -135,23 +134,22 @@ status_code ecdsa_verify(struct key *key, unsigned worker, const struct mechanis
     FAIL(STATUS_SIGNATURE_INVALID, "the signature does not verify with this key and data");
 }
 
-/* The other party's key, as SubjectPublicKeyInfo, as a point or raw, or either inside a DER OCTET STRING (PKCS#11). */
-static EVP_PKEY *decode_peer(const struct key *key, struct slice peer)
+static EVP_PKEY *decode_info(struct slice info)
 {
-    const uint8_t *at = peer.data;
-    size_t len = coordinate_len(key);
-    size_t raw = key->type == KEY_EC_MONTGOMERY ? len : 2 * len + 1;
+    const uint8_t *at = info.data;
+    EVP_PKEY *pkey = d2i_PUBKEY_ex(NULL, &at, (long)info.len, crypto_context(), NULL);
 
-    if (peer.len > 2 && peer.data[0] == 0x30 && peer.len != raw)
-        return d2i_PUBKEY_ex(NULL, &at, (long)peer.len, crypto_context(), NULL);
-    if (peer.len > raw && peer.len <= raw + 3 && peer.data[0] == 0x04)
-        peer = slice_of(peer.data + peer.len - raw, raw);
-    if (key->type == KEY_EC_MONTGOMERY)
-        return EVP_PKEY_new_raw_public_key_ex(crypto_context(), key->curve->openssl_name, NULL, peer.data, peer.len);
+    if (pkey && at == info.data + info.len)
+        return pkey;
+    EVP_PKEY_free(pkey);
+    return NULL;
+}
 
+static EVP_PKEY *decode_point(const struct key *key, struct slice point)
+{
     OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)key->curve->openssl_name, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)peer.data, peer.len),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)point.data, point.len),
         OSSL_PARAM_construct_end()};
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(crypto_context(), "EC", NULL);
     EVP_PKEY *pkey = NULL;
@@ -160,6 +158,34 @@ static EVP_PKEY *decode_peer(const struct key *key, struct slice peer)
         (void)EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, parameters);
     EVP_PKEY_CTX_free(context);
     return pkey;
+}
+
+/* What is inside a DER OCTET STRING; anything else as it is. */
+static struct slice without_header(struct slice peer)
+{
+    size_t header = peer.len > 2 && peer.data[1] == 0x81 ? 3 : 2;
+    bool wrapped = peer.len > header && peer.data[0] == 0x04 && peer.data[header - 1] == peer.len - header;
+
+    return wrapped ? slice_of(peer.data + header, peer.len - header) : peer;
+}
+
+/* The other party's key, as SubjectPublicKeyInfo, as a point (compressed or not) or raw, or either inside a DER OCTET
+ * STRING (PKCS#11). The lengths tell them apart. */
+static EVP_PKEY *decode_peer(const struct key *key, struct slice peer)
+{
+    size_t len = coordinate_len(key);
+    bool montgomery = key->type == KEY_EC_MONTGOMERY;
+    size_t raw = montgomery ? len : 2 * len + 1;
+
+    if (peer.len > raw + 3 && peer.data[0] == 0x30)
+        return decode_info(peer);
+    if (peer.len != raw)
+        peer = without_header(peer);
+    if (peer.len != raw && (montgomery || peer.len != len + 1))
+        return NULL;
+    if (montgomery)
+        return EVP_PKEY_new_raw_public_key_ex(crypto_context(), key->curve->openssl_name, NULL, peer.data, peer.len);
+    return decode_point(key, peer);
 }
 
 /* OpenSSL refuses points off the curve when it decodes, and an all-zero X25519 or X448 result when it derives. */

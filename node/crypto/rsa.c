@@ -45,6 +45,17 @@ static status_code check_signing(const struct key *key, const struct mechanism *
     return STATUS_OK;
 }
 
+/* A DigestInfo of SHA-1 that is signed as it is would get around what crypto_sign refuses. */
+static status_code check_digest_info(const struct mechanism *mechanism, struct slice data)
+{
+    static const uint8_t sha1[] = {0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a};
+
+    CHECK(mechanism->hash || mechanism->type != MECHANISM_RSA_PKCS || crypto_policy()->allow_sha1_sign ||
+              data.len <= sizeof(sha1) || memcmp(data.data, sha1, sizeof(sha1)) != 0,
+          STATUS_MECHANISM_INVALID, "new signatures with SHA-1 are not made (SP 800-131A)");
+    return STATUS_OK;
+}
+
 static bool set_signing(EVP_PKEY_CTX *context, const struct mechanism *mechanism)
 {
     if (EVP_PKEY_CTX_set_rsa_padding(context, padding_of(mechanism->type)) <= 0)
@@ -94,6 +105,7 @@ status_code rsa_sign(struct key *key, unsigned worker, const struct mechanism *m
 
     TRY(bytes_ok(out));
     TRY(check_signing(key, mechanism, data));
+    TRY(check_digest_info(mechanism, data));
     TRY(signing_context(key, worker, CONTEXT_SIGN, mechanism, &context));
     if (EVP_PKEY_sign(context, to, &len, data.data, data.len) <= 0) {
         char reason[128];
