@@ -143,7 +143,7 @@ static status_code make_private(const char *path)
     return STATUS_OK;
 }
 
-status_code connection_open(const char *path, struct connection **connection)
+status_code sqlite_connection_open(const char *path, struct connection **connection)
 {
     TRY(make_private(path));
     struct connection *made = calloc(1, sizeof(*made));
@@ -154,14 +154,14 @@ status_code connection_open(const char *path, struct connection **connection)
     status_code status = code == SQLITE_OK ? configure(made) : failed(made->db, code);
 
     if (status != STATUS_OK) {
-        connection_close(made);
+        sqlite_connection_close(made);
         return status;
     }
     *connection = made;
     return STATUS_OK;
 }
 
-void connection_close(struct connection *connection)
+void sqlite_connection_close(struct connection *connection)
 {
     for (unsigned i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(connection->statement[i]);

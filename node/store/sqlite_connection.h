@@ -36,8 +36,8 @@ struct connection {
 
 /** Opens the file (mode 0600, WAL, full synchronous), making the tables in a fresh one. STATUS_STORE_FOREIGN when it is
  * some other program's database or a newer format; STATUS_STORE_DAMAGED, _READ_ONLY, _FULL, _LOCKED. */
-status_code connection_open(const char *path, struct connection **connection);
-void connection_close(struct connection *connection);
+status_code sqlite_connection_open(const char *path, struct connection **connection);
+void sqlite_connection_close(struct connection *connection);
 
 /** The prepared statement, ready for binding. */
 status_code connection_statement(struct connection *connection, enum statement which, sqlite3_stmt **statement);

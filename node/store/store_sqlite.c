@@ -50,7 +50,7 @@ static status_code borrow(struct store_sqlite *store, struct connection **connec
     if (*connection)
         store->idle = (*connection)->next;
     pthread_mutex_unlock(&store->idle_lock);
-    return *connection ? STATUS_OK : connection_open(store->path, connection);
+    return *connection ? STATUS_OK : sqlite_connection_open(store->path, connection);
 }
 
 static void give_back(struct store_sqlite *store, struct connection *connection)
@@ -463,7 +463,7 @@ static status_code transact(struct store_sqlite *store, struct connection *conne
 static status_code write_jobs(struct store_sqlite *store, struct write_job *jobs)
 {
     if (!store->writer)
-        TRY(connection_open(store->path, &store->writer));
+        TRY(sqlite_connection_open(store->path, &store->writer));
     TRY(connection_execute(store->writer, "BEGIN IMMEDIATE"));
     status_code status = transact(store, store->writer, jobs);
 
@@ -540,10 +540,10 @@ static void sqlite_close(struct store *base)
         struct connection *connection = store->idle;
 
         store->idle = connection->next;
-        connection_close(connection);
+        sqlite_connection_close(connection);
     }
     if (store->writer)
-        connection_close(store->writer);
+        sqlite_connection_close(store->writer);
     pthread_mutex_destroy(&store->idle_lock);
     pthread_mutex_destroy(&store->write_lock);
     pthread_cond_destroy(&store->written);
