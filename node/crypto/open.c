@@ -68,17 +68,31 @@ static status_code check_key(EVP_PKEY *pkey, enum object_class class, enum key_t
     return STATUS_OK;
 }
 
+/* What we sealed decoded once: when it no longer does, this node lacks the algorithm or memory, and another may not. */
+static status_code undecodable(enum object_class class, enum key_type type, bool trusted)
+{
+    char reason[128];
+
+    failure_openssl_reason(reason, sizeof(reason));
+    CHECK(type != KEY_ML_DSA || crypto_has_key_type("ML-DSA-44"), STATUS_NOT_SUPPORTED, "%s has no ML-DSA",
+          crypto_version());
+    CHECK(type != KEY_ML_KEM || crypto_has_key_type("ML-KEM-768"), STATUS_NOT_SUPPORTED, "%s has no ML-KEM",
+          crypto_version());
+    CHECK(!trusted, STATUS_OUT_OF_MEMORY, "a stored key cannot be opened: %s (heap of secrets: %zu bytes used)", reason,
+          CRYPTO_secure_used());
+    FAIL(STATUS_ATTRIBUTE_VALUE_INVALID, "VALUE is not the DER of a %s: %s",
+         class == CLASS_PRIVATE_KEY ? "PKCS#8 private key" : "SubjectPublicKeyInfo", reason);
+}
+
 static status_code open_pkey(enum object_class class, enum key_type type, struct slice material, bool trusted,
                              struct key **key)
 {
-    char reason[128];
     struct key *made;
 
     CHECK(material.len <= 65536, STATUS_ATTRIBUTE_VALUE_INVALID, "key material of %zu bytes", material.len);
     EVP_PKEY *pkey = class == CLASS_PRIVATE_KEY ? decode_private(material) : decode_public(material);
-    CHECK(pkey, STATUS_ATTRIBUTE_VALUE_INVALID, "VALUE is not the DER of a %s: %s",
-          class == CLASS_PRIVATE_KEY ? "PKCS#8 private key" : "SubjectPublicKeyInfo",
-          failure_openssl_reason(reason, sizeof(reason)));
+    if (!pkey)
+        return undecodable(class, type, trusted);
     if (!is_type(pkey, type)) {
         EVP_PKEY_free(pkey);
         FAIL(STATUS_ATTRIBUTE_VALUE_INVALID, "VALUE is a key of another type than KEY_TYPE says");

@@ -9,7 +9,8 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 
-#define SECURE_HEAP_BYTES   ((size_t)16 << 20)
+/* Room for the private halves of 40,000 opened RSA-4096 keys, both caches of objects full; touched as it is used. */
+#define SECURE_HEAP_BYTES   ((size_t)128 << 20)
 #define SECURE_HEAP_MINIMUM 32u
 
 static struct {
@@ -154,8 +155,8 @@ static status_code load_providers(bool fips)
 status_code crypto_start(bool fips, const struct crypto_policy *policy)
 {
     crypto.policy = *policy;
-    if (!CRYPTO_secure_malloc_initialized())
-        CRYPTO_secure_malloc_init(SECURE_HEAP_BYTES, SECURE_HEAP_MINIMUM);
+    CHECK(CRYPTO_secure_malloc_initialized() || CRYPTO_secure_malloc_init(SECURE_HEAP_BYTES, SECURE_HEAP_MINIMUM),
+          STATUS_OUT_OF_MEMORY, "no %zu bytes of address space for the heap of secrets", SECURE_HEAP_BYTES);
     TRY(load_providers(fips));
     fetch_algorithms();
     for (unsigned type = 0; type < MECHANISM_COUNT; type++) {

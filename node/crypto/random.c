@@ -1,5 +1,5 @@
-/* Random bytes for callers and nonces, drawn from OpenSSL's DRBG (SP 800-90A) in chunks, since a draw has a fixed cost.
- * A chunk belongs to one worker; what was handed out is wiped from it at once. */
+/* Random bytes for keys, callers and nonces, drawn from OpenSSL's private DRBG (SP 800-90A) in chunks, since a draw has
+ * a fixed cost. A chunk belongs to one worker; what was handed out is wiped from it at once. */
 #include "crypto/key_internal.h"
 
 #include <openssl/rand.h>
@@ -13,7 +13,7 @@ static struct {
 
 static status_code draw(uint8_t *out, size_t len)
 {
-    if (RAND_bytes_ex(crypto_context(), out, len, 0) != 1) {
+    if (RAND_priv_bytes_ex(crypto_context(), out, len, 0) != 1) {
         crypto_failed("drawing random bytes");
         return STATUS_RANDOM_FAILED;
     }

@@ -99,6 +99,8 @@ static void post_quantum_pairs(void **state)
     }
     const struct key_parameters unknown = {.type = KEY_ML_DSA, .parameter_set = 45};
     assert_status(key_generate(&unknown, &made), STATUS_NOT_SUPPORTED);
+    if (!available)
+        assert_status(key_open(CLASS_PRIVATE_KEY, KEY_ML_DSA, slice_of("", 1), true, &made), STATUS_NOT_SUPPORTED);
 }
 
 static status_code generate_rsa(uint32_t bits, const char *exponent_digits)
