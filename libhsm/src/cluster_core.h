@@ -1,8 +1,8 @@
 /* The client core: connections to nodes, combining, balancing, failover. The public functions build requests and read
  * answers; everything between is behind this header.
  *
- * No threads of its own: whoever waits for an answer reads for all. Every function may be called from any thread, and in a child of
- * fork, where connections are opened anew. */
+ * No threads of its own: whoever waits for an answer reads for all. Every function may be called from any thread, and
+ * in a child of fork, where connections are opened anew. */
 #pragma once
 
 #include "protocol/message.h"
@@ -16,7 +16,7 @@ struct login;
 
 struct login *login_new(void);
 struct login *login_reference(struct login *login);
-void login_release(struct login *login); /* harmless on NULL */
+void login_release(struct login *login);                         /* harmless on NULL */
 status_code login_set(struct login *login, struct slice ticket); /* an empty ticket logs out */
 bool login_has_ticket(struct login *login);
 /** Appends the ticket; nothing when there is none. */
@@ -24,7 +24,8 @@ status_code login_copy(struct login *login, struct bytes *ticket);
 
 /* --- cores --- */
 
-/** `endpoint`: talk to this URL alone and learn of no other node; NULL: the configuration's nodes. Reaches no network. */
+/** `endpoint`: talk to this URL alone and learn of no other node; NULL: the configuration's nodes. Reaches no network.
+ */
 status_code core_open(const struct hsm_config *config, const char *endpoint, struct core **core);
 void core_close(struct core *core);
 
@@ -37,17 +38,17 @@ void core_observe(struct core *core, uint64_t revision);
 struct core_request {
     enum operation operation;
     const struct values *fields;
-    struct login *login;     /* NULL: none */
-    const uint8_t *key_id;   /* the key used, for the learned cost of its operations; NULL: none */
-    const char *node;        /* name or address of the one node that must answer; NULL: any */
-    uint32_t timeout_ms;     /* 0: the configuration's */
+    struct login *login;   /* NULL: none */
+    const uint8_t *key_id; /* the key used, for the learned cost of its operations; NULL: none */
+    const char *node;      /* name or address of the one node that must answer; NULL: any */
+    uint32_t timeout_ms;   /* 0: the configuration's */
 
     /* Result. */
     status_code status;
     char detail[FAILURE_DETAIL_MAX];
     char node_name[CORE_NODE_NAME_MAX]; /* that answered, or failed last; "" when none was reached */
-    struct bytes reply;    /* secret; must be BYTES_SECRET before */
-    struct values answer;  /* borrows from reply; valid with STATUS_OK */
+    struct bytes reply;                 /* secret; must be BYTES_SECRET before */
+    struct values answer;               /* borrows from reply; valid with STATUS_OK */
 };
 
 /** Sends and waits, trying other nodes until the deadline. Returns request->status. */
@@ -67,8 +68,8 @@ size_t core_queue_outstanding(struct core_queue *queue);
 status_code core_submit(struct core_queue *queue, const struct core_request *request, void *user_data);
 status_code core_queue_flush(struct core_queue *queue);
 
-/** The next completion: user_data and a result, which the caller owns (core_result_free). timeout_ms -1: until one comes.
- * STATUS_PENDING; STATUS_OPERATION_NOT_ACTIVE when nothing is outstanding. */
+/** The next completion: user_data and a result, which the caller owns (core_result_free). timeout_ms -1: until one
+ * comes. STATUS_PENDING; STATUS_OPERATION_NOT_ACTIVE when nothing is outstanding. */
 struct core_result {
     void *user_data;
     enum operation operation;

@@ -24,7 +24,8 @@ struct hsm_config;
 status_code config_new(struct hsm_config **config);
 void config_free(struct hsm_config *config);
 
-/** `origin` is named in failures: "hsm.yaml:3", "environment". An unknown name is refused with the nearest right one. */
+/** `origin` is named in failures: "hsm.yaml:3", "environment". An unknown name is refused with the nearest right one.
+ */
 status_code config_set(struct hsm_config *config, const char *name, const char *value, const char *origin);
 
 /** As text; STATUS_NOT_PERMITTED for secrets. */
