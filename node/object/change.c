@@ -137,7 +137,7 @@ static status_code apply_share(struct change *change, const void *wish)
 
 /* Writing back. */
 
-static status_code write_back(struct objects *objects, struct change *change, const struct record *record,
+static status_code write_back(struct objects *objects, struct change *change, const struct object_record *record,
                               uint64_t version)
 {
     CLEANUP(bytes_release) struct bytes material = BYTES_SECRET, value = BYTES_INIT, tokens = BYTES_INIT;
@@ -146,8 +146,8 @@ static status_code write_back(struct objects *objects, struct change *change, co
     uint64_t revision = 0;
 
     if (record->sealed_material.len)
-        TRY(record_open_material(objects, id, version, record->encoded, record->sealed_material, &material));
-    TRY(record_seal(objects, id, version + 1, &change->content, bytes_slice(&material), &value));
+        TRY(object_record_open_material(objects, id, version, record->encoded, record->sealed_material, &material));
+    TRY(object_record_seal(objects, id, version + 1, &change->content, bytes_slice(&material), &value));
     struct index_token *at = (void *)bytes_reserve(&tokens, TOKENS_MAX * sizeof *at);
     TRY(bytes_ok(&tokens));
     TRY(index_tokens(objects, &change->attributes, &change->content, at, &n_tokens));
@@ -190,10 +190,10 @@ static status_code change_token(struct objects *objects, const struct caller *ca
 {
     CLEANUP(change_release) struct change change = {.caller = caller};
     CLEANUP(bytes_release) struct bytes value = BYTES_INIT, plaintext = BYTES_INIT, encoded = BYTES_INIT;
-    struct record record;
+    struct object_record record;
     uint64_t version;
 
-    TRY(record_read(objects, id, &value, &plaintext, &record, &version));
+    TRY(object_record_read(objects, id, &value, &plaintext, &record, &version));
     TRY(object_from_record(objects, id, version, &record, &change.object));
     CHECK(object_sight(change.object, caller) != SIGHT_NONE, STATUS_OBJECT_NOT_FOUND,
           "there is no object with this id");

@@ -22,11 +22,11 @@ static status_code tell_stored(struct objects *objects, const struct caller *cal
                                struct object_made *made)
 {
     CLEANUP(bytes_release) struct bytes value = BYTES_INIT, plaintext = BYTES_INIT;
-    struct record record;
+    struct object_record record;
     struct values attributes;
     uint64_t version;
 
-    TRY(record_read(objects, new->id.data, &value, &plaintext, &record, &version));
+    TRY(object_record_read(objects, new->id.data, &value, &plaintext, &record, &version));
     CHECK(!record.removed, STATUS_ALREADY_EXISTS, "this id was that of an object that was deleted");
     CHECK(slice_equal(record.content.creation_request, new->request_id) &&
               slice_equal(record.content.owner_id, slice_of(caller->user_id, ID_LEN)),
@@ -120,7 +120,7 @@ static status_code prepare(struct objects *objects, const struct caller *caller,
         return blob_seal(objects, caller->session_id, new->id.data, &content, bytes_slice(&making->material),
                          &made->blob);
     TRY(make_tokens(objects, &content, making));
-    return record_seal(objects, new->id.data, 1, &content, bytes_slice(&making->material), &making->value);
+    return object_record_seal(objects, new->id.data, 1, &content, bytes_slice(&making->material), &making->value);
 }
 
 static status_code tell_made(const struct object_new *new, const struct making *making, struct object_made *made)

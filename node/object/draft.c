@@ -198,13 +198,7 @@ static void put_history(const struct object_new *new, struct values *attributes)
     values_put_bool(attributes, ATTRIBUTE_NEVER_EXTRACTABLE, never && !extractable);
 }
 
-/** Derivations that can be undone: what they yield must be guarded as well as what they were made from. */
-static bool is_reversible(const struct object_new *new)
-{
-    return new->origin == ORIGIN_DERIVED &&
-           (new->mechanism == MECHANISM_CONCATENATE || new->mechanism == MECHANISM_XOR);
-}
-
+/** After a derivation that can be undone. */
 static status_code check_guards(const struct object *base, const struct draft *draft)
 {
     const struct values *made = &draft->attributes;
@@ -306,7 +300,7 @@ status_code draft_make(struct objects *objects, const struct caller *caller, con
                                                                                         : STATUS_OK;
     TRY(describe_key(draft));
     put_history(new, &draft->attributes);
-    if (is_reversible(new)) {
+    if (new->origin == ORIGIN_DERIVED && derivation_is_reversible(new->mechanism)) {
         TRY(check_guards(new->parent, draft));
         if (new->second)
             TRY(check_guards(new->second, draft));

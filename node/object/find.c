@@ -132,11 +132,11 @@ static status_code add_found(struct search *search, const uint8_t id[ID_LEN], co
 
 static status_code examine(struct search *search, const uint8_t id[ID_LEN], uint64_t version, struct slice value)
 {
-    struct record record;
+    struct object_record record;
     struct values attributes;
     uint32_t first;
 
-    TRY(record_open(search->objects, id, version, value, &search->plaintext, &record));
+    TRY(object_record_open(search->objects, id, version, value, &search->plaintext, &record));
     if (record.removed)
         return STATUS_OK;
     TRY(values_decode_all(&ATTRIBUTE_SCHEMA, record.content.attributes, &attributes));

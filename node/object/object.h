@@ -40,6 +40,13 @@ status_code object_use(struct object *object, const struct caller *caller, uint3
  * give. */
 enum object_origin { ORIGIN_GENERATED, ORIGIN_IMPORTED, ORIGIN_UNWRAPPED, ORIGIN_DERIVED, ORIGIN_COPIED };
 
+/** Whether the base key can be computed back from what the mechanism derives: then that is guarded as the base is, and
+ * owners alone may derive. */
+static inline bool derivation_is_reversible(enum mechanism_type type)
+{
+    return type == MECHANISM_CONCATENATE || type == MECHANISM_XOR;
+}
+
 struct object_new {
     struct slice id; /* ID_LEN bytes */
     struct slice request_id;
@@ -79,6 +86,9 @@ status_code objects_created(struct objects *objects, const struct caller *caller
  * STATUS_TEMPLATE_INCONSISTENT when they contradict each other. */
 status_code object_template(const struct object_new *new, struct values *template);
 
+/** Everything that can be said against the template before a key is there: for before costly generation. */
+status_code object_check_template(const struct object_new *new);
+
 /** The key without regard to usage, for what was permitted on other grounds: borrowed from the object. */
 status_code object_key(struct object *object, struct key **key);
 
@@ -112,6 +122,9 @@ status_code objects_share(struct objects *objects, const struct caller *caller, 
 status_code objects_find(struct objects *objects, const struct caller *caller, struct slice attributes,
                          struct slice wanted, struct slice cursor, uint64_t limit, struct bytes *records,
                          struct bytes *next_cursor);
+
+/** How many token objects the cluster has; may be some seconds old. */
+status_code objects_count(struct objects *objects, uint64_t *n);
 
 /** How many token objects a user owns. */
 status_code objects_count_owned(struct objects *objects, const uint8_t user_id[ID_LEN], uint64_t *n);

@@ -83,11 +83,11 @@ void content_encode(const struct content *content, struct bytes *out);
 status_code content_decode(struct slice encoded, struct content *content);
 
 /** The value of a token object's record at `version`. `material` is empty for what holds no secret. */
-status_code record_seal(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
-                        const struct content *content, struct slice material, struct bytes *value);
+status_code object_record_seal(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
+                               const struct content *content, struct slice material, struct bytes *value);
 
 /** What a record holds. Borrows from `plaintext` and from the record's value. */
-struct record {
+struct object_record {
     bool removed;         /* a marker: only creation_request (of the removal) and owner_id are set in content */
     uint64_t removed_ms;  /* of a marker */
     struct slice encoded; /* the encoded content */
@@ -96,20 +96,20 @@ struct record {
 };
 
 /** STATUS_STORE_DAMAGED, naming the object, when it does not open. */
-status_code record_open(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version, struct slice value,
-                        struct bytes *plaintext, struct record *record);
+status_code object_record_open(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version, struct slice value,
+                               struct bytes *plaintext, struct object_record *record);
 
 /** Appends the material of a record at `version`. */
-status_code record_open_material(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
-                                 struct slice encoded_content, struct slice sealed, struct bytes *material);
+status_code object_record_open_material(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
+                                        struct slice encoded_content, struct slice sealed, struct bytes *material);
 
 /** The value of a removed-marker. */
-status_code record_seal_removed(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
-                                struct slice request_id, struct slice user_id, struct bytes *value);
+status_code object_record_seal_removed(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
+                                       struct slice request_id, struct slice user_id, struct bytes *value);
 
 /** Reads a record; STATUS_OBJECT_NOT_FOUND when there is none. `value` and `plaintext` keep what `record` borrows. */
-status_code record_read(struct objects *objects, const uint8_t id[ID_LEN], struct bytes *value, struct bytes *plaintext,
-                        struct record *record, uint64_t *version);
+status_code object_record_read(struct objects *objects, const uint8_t id[ID_LEN], struct bytes *value,
+                               struct bytes *plaintext, struct object_record *record, uint64_t *version);
 
 /** Session objects: one blob of everything, bound to session and object id. */
 status_code blob_seal(struct objects *objects, const uint8_t session_id[ID_LEN], const uint8_t id[ID_LEN],
@@ -122,7 +122,7 @@ status_code blob_open(struct objects *objects, const uint8_t session_id[ID_LEN],
 
 /** A snapshot of a token object's record. */
 status_code object_from_record(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
-                               const struct record *record, struct object **object);
+                               const struct object_record *record, struct object **object);
 struct object *object_reference(struct object *object);
 
 /** Opens a session object. */

@@ -99,10 +99,10 @@ status_code object_check_owner(const struct object *object, const struct caller 
 static status_code load(struct objects *objects, const uint8_t id[ID_LEN], uint64_t generation, struct object **object)
 {
     CLEANUP(bytes_release) struct bytes value = BYTES_INIT, plaintext = BYTES_INIT;
-    struct record record;
+    struct object_record record;
     uint64_t version = 0;
 
-    TRY(record_read(objects, id, &value, &plaintext, &record, &version));
+    TRY(object_record_read(objects, id, &value, &plaintext, &record, &version));
     TRY(object_from_record(objects, id, version, &record, object));
     cache_insert(objects->tokens, id, generation, *object);
     return STATUS_OK;

@@ -17,7 +17,8 @@ struct counted {
 struct quota {
     pthread_mutex_t lock; /* guards the list */
     struct counted users[COUNTED_USERS];
-    unsigned next; /* replaced next */
+    unsigned next;        /* replaced next */
+    struct counted total; /* of all users */
 };
 
 status_code quota_create(struct quota **quota)
@@ -89,4 +90,26 @@ status_code objects_count_owned(struct objects *objects, const uint8_t user_id[I
     struct index_token token;
     TRY(keyring_token(objects->node->keyring, TOKEN_OWNER, slice_of(user_id, ID_LEN), &token));
     return store->operations->count(store, STORE_OBJECT, &token, n);
+}
+
+status_code objects_count(struct objects *objects, uint64_t *n)
+{
+    struct quota *quota = objects->quota;
+    struct store *store = objects->node->store;
+    struct index_token token;
+    uint64_t now_ms = node_now_ms(objects->node);
+
+    pthread_mutex_lock(&quota->lock);
+    struct counted total = quota->total;
+    pthread_mutex_unlock(&quota->lock);
+    if (total.counted_ms == 0 || now_ms - total.counted_ms >= COUNT_VALID_MS) {
+        TRY(keyring_token(objects->node->keyring, TOKEN_ANY, slice_of(NULL, 0), &token));
+        TRY(store->operations->count(store, STORE_OBJECT, &token, &total.n));
+        total.counted_ms = now_ms;
+        pthread_mutex_lock(&quota->lock);
+        quota->total = total;
+        pthread_mutex_unlock(&quota->lock);
+    }
+    *n = total.n;
+    return STATUS_OK;
 }

@@ -79,8 +79,8 @@ static void put_record(struct bytes *value, enum record_format format, const str
     write_bin(value, bytes_slice(material));
 }
 
-status_code record_seal(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
-                        const struct content *content, struct slice material, struct bytes *value)
+status_code object_record_seal(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
+                               const struct content *content, struct slice material, struct bytes *value)
 {
     CLEANUP(bytes_release) struct bytes encoded = BYTES_INIT, context = BYTES_INIT;
     CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT, sealed_material = BYTES_INIT;
@@ -99,8 +99,8 @@ status_code record_seal(struct objects *objects, const uint8_t id[ID_LEN], uint6
     return bytes_ok(value);
 }
 
-status_code record_seal_removed(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
-                                struct slice request_id, struct slice user_id, struct bytes *value)
+status_code object_record_seal_removed(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
+                                       struct slice request_id, struct slice user_id, struct bytes *value)
 {
     CLEANUP(bytes_release) struct bytes encoded = BYTES_INIT, context = BYTES_INIT, sealed = BYTES_INIT;
     const struct bytes nothing = BYTES_INIT;
@@ -115,7 +115,7 @@ status_code record_seal_removed(struct objects *objects, const uint8_t id[ID_LEN
     return bytes_ok(value);
 }
 
-static status_code read_removed(struct slice plaintext, struct record *record)
+static status_code read_removed(struct slice plaintext, struct object_record *record)
 {
     struct reader reader = reader_of(plaintext);
     uint32_t n;
@@ -136,14 +136,14 @@ static status_code split_record(struct slice value, uint64_t *format, struct sli
     return read_bin(&reader, RECORD_MAX, material);
 }
 
-status_code record_open(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version, struct slice value,
-                        struct bytes *plaintext, struct record *record)
+status_code object_record_open(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version, struct slice value,
+                               struct bytes *plaintext, struct object_record *record)
 {
     CLEANUP(bytes_release) struct bytes context = BYTES_INIT;
     struct slice sealed;
     uint64_t format;
 
-    *record = (struct record){.removed = false};
+    *record = (struct object_record){.removed = false};
     if (split_record(value, &format, &sealed, &record->sealed_material) != STATUS_OK ||
         (format != FORMAT_OBJECT && format != FORMAT_REMOVED))
         return damaged(id);
@@ -160,8 +160,8 @@ status_code record_open(struct objects *objects, const uint8_t id[ID_LEN], uint6
     return code == STATUS_OK ? STATUS_OK : damaged(id);
 }
 
-status_code record_open_material(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
-                                 struct slice encoded_content, struct slice sealed, struct bytes *material)
+status_code object_record_open_material(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
+                                        struct slice encoded_content, struct slice sealed, struct bytes *material)
 {
     CLEANUP(bytes_release) struct bytes context = BYTES_INIT;
 
@@ -173,15 +173,15 @@ status_code record_open_material(struct objects *objects, const uint8_t id[ID_LE
     return STATUS_OK;
 }
 
-status_code record_read(struct objects *objects, const uint8_t id[ID_LEN], struct bytes *value, struct bytes *plaintext,
-                        struct record *record, uint64_t *version)
+status_code object_record_read(struct objects *objects, const uint8_t id[ID_LEN], struct bytes *value,
+                               struct bytes *plaintext, struct object_record *record, uint64_t *version)
 {
     struct store *store = objects->node->store;
     bytes_clear(value);
     status_code code = store->operations->read(store, STORE_OBJECT, id, value, version);
     CHECK(code != STATUS_OBJECT_NOT_FOUND, STATUS_OBJECT_NOT_FOUND, "there is no object with this id");
     TRY(code);
-    return record_open(objects, id, *version, bytes_slice(value), plaintext, record);
+    return object_record_open(objects, id, *version, bytes_slice(value), plaintext, record);
 }
 
 /* Blobs. */

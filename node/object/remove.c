@@ -17,9 +17,10 @@ static status_code take_if_old(void *context, const struct store_record *stored)
 {
     struct deletion *deletion = context;
     CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
-    struct record record;
+    struct object_record record;
 
-    if (record_open(deletion->objects, stored->id, stored->version, stored->value, &plaintext, &record) != STATUS_OK ||
+    if (object_record_open(deletion->objects, stored->id, stored->version, stored->value, &plaintext, &record) !=
+            STATUS_OK ||
         !record.removed || record.removed_ms + MARKER_LIFE_MS > node_now_ms(deletion->objects->node))
         return STATUS_OK;
     struct store_write *write = &deletion->writes[deletion->n_writes++];
@@ -37,7 +38,7 @@ static status_code add_old_markers(struct deletion *deletion, const struct index
 }
 
 static status_code check_deletable(struct objects *objects, const struct caller *caller, const uint8_t id[ID_LEN],
-                                   const struct record *record, uint64_t version)
+                                   const struct object_record *record, uint64_t version)
 {
     CLEANUP(object_release) struct object *object = NULL;
     TRY(object_from_record(objects, id, version, record, &object));
@@ -56,7 +57,7 @@ static status_code bury(struct objects *objects, const struct caller *caller, co
     struct index_token token;
     uint64_t revision = 0;
 
-    TRY(record_seal_removed(objects, id, version + 1, request_id, slice_of(caller->user_id, ID_LEN), &marker));
+    TRY(object_record_seal_removed(objects, id, version + 1, request_id, slice_of(caller->user_id, ID_LEN), &marker));
     TRY(keyring_token(objects->node->keyring, TOKEN_REMOVED, slice_text("removed"), &token));
     deletion.writes[0] = (struct store_write){.kind = STORE_OBJECT,
                                               .expected_version = version,
@@ -76,10 +77,10 @@ static status_code delete_once(struct objects *objects, const struct caller *cal
                                struct slice request_id, bool tidy)
 {
     CLEANUP(bytes_release) struct bytes value = BYTES_INIT, plaintext = BYTES_INIT;
-    struct record record;
+    struct object_record record;
     uint64_t version;
 
-    TRY(record_read(objects, id, &value, &plaintext, &record, &version));
+    TRY(object_record_read(objects, id, &value, &plaintext, &record, &version));
     bool is_resend = record.removed && slice_equal(record.content.creation_request, request_id) &&
                      slice_equal(record.content.owner_id, slice_of(caller->user_id, ID_LEN));
     if (is_resend)

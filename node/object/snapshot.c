@@ -58,7 +58,7 @@ static status_code fill(struct object *object)
 }
 
 status_code object_from_record(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
-                               const struct record *record, struct object **object)
+                               const struct object_record *record, struct object **object)
 {
     CLEANUP(object_release) struct object *made = NULL;
     CHECK(!record->removed, STATUS_OBJECT_NOT_FOUND, "the object was deleted");
@@ -111,8 +111,8 @@ static status_code open_key(struct object *object)
     struct key *key = NULL;
 
     if (own->sealed.len)
-        TRY(record_open_material(own->objects, object->id, object->version, own->encoded, bytes_slice(&own->sealed),
-                                 &material));
+        TRY(object_record_open_material(own->objects, object->id, object->version, own->encoded,
+                                        bytes_slice(&own->sealed), &material));
     TRY(open_material(object, bytes_slice(&material), &key));
     __atomic_store_n(&object->key, key, __ATOMIC_RELEASE);
     bytes_release(&own->sealed);

@@ -125,3 +125,10 @@ status_code template_check(const struct object_new *new, const struct values *te
     }
     return check_value(new, template, class);
 }
+
+status_code object_check_template(const struct object_new *new)
+{
+    struct values template;
+    TRY(object_template(new, &template));
+    return template_check(new, &template);
+}

@@ -21,7 +21,8 @@ struct call {
     unsigned n_buffers;
 };
 
-/** An empty secret buffer that lives until the answer is encoded. Put values that refer to it only after the last append. */
+/** An empty secret buffer that lives until the answer is encoded. Put values that refer to it only after the last
+ * append. */
 struct bytes *call_buffer(struct call *call);
 
 /** Answers with a buffer's bytes in a field; nothing when it is empty. */
