@@ -39,6 +39,10 @@ struct key {
 status_code key_from_secret(enum key_type type, struct slice secret, struct key **key);
 status_code key_from_pkey(enum object_class class, enum key_type type, EVP_PKEY *pkey, struct key **key);
 
+/* open_direct.c: NULL when the material, which must be our own, is not in the plain form. */
+EVP_PKEY *open_private_directly(struct slice material);
+EVP_PKEY *open_public_directly(struct slice material);
+
 /** The context that this worker keeps under `tag`, or NULL. */
 void *key_context_find(struct key *key, unsigned worker, uint64_t tag);
 

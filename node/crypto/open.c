@@ -2,6 +2,7 @@
  * checked to be a valid key of the type that it claims. */
 #include "crypto/key_internal.h"
 
+#include <openssl/err.h>
 #include <openssl/x509.h>
 
 static const char *const openssl_names[KEY_TYPE_COUNT] = {[KEY_RSA] = "RSA", [KEY_EC] = "EC"};
@@ -68,6 +69,14 @@ static status_code check_key(EVP_PKEY *pkey, enum object_class class, enum key_t
     return STATUS_OK;
 }
 
+static EVP_PKEY *open_directly(enum object_class class, struct slice material)
+{
+    EVP_PKEY *pkey = class == CLASS_PRIVATE_KEY ? open_private_directly(material) : open_public_directly(material);
+
+    ERR_clear_error();
+    return pkey;
+}
+
 /* What we sealed decoded once: when it no longer does, this node lacks the algorithm or memory, and another may not. */
 static status_code undecodable(enum object_class class, enum key_type type, bool trusted)
 {
@@ -90,7 +99,9 @@ static status_code open_pkey(enum object_class class, enum key_type type, struct
     struct key *made;
 
     CHECK(material.len <= 65536, STATUS_ATTRIBUTE_VALUE_INVALID, "key material of %zu bytes", material.len);
-    EVP_PKEY *pkey = class == CLASS_PRIVATE_KEY ? decode_private(material) : decode_public(material);
+    EVP_PKEY *pkey = trusted ? open_directly(class, material) : NULL;
+    if (!pkey)
+        pkey = class == CLASS_PRIVATE_KEY ? decode_private(material) : decode_public(material);
     if (!pkey)
         return undecodable(class, type, trusted);
     if (!is_type(pkey, type)) {

@@ -1,6 +1,7 @@
 /* Pairs are made, written as material and opened again, tell their attributes, and what is no valid key is refused. */
 #include "node_crypto_asym_support.h"
 
+#include <openssl/crypto.h>
 #include "crypto/key_internal.h"
 
 static void check_reopened(struct key *key)
@@ -273,6 +274,28 @@ static void secret_keys_have_no_public_half(void **state)
     assert_status(key_public(key, &public_key), STATUS_KEY_TYPE_INCONSISTENT);
 }
 
+/* DESIGN, section 5: private halves lie in the heap of secrets, however a key came to be. */
+static void private_halves_lie_in_the_heap_of_secrets(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        BYTES material = BYTES_SECRET;
+        KEY key = i == 0 ? make_rsa(2048) : make_on_curve(i == 1 ? "P256" : "ED25519");
+        size_t private_len = i == 0 ? 256 : 32;
+        assert_ok(key_material(key, &material));
+
+        for (int trusted = 0; trusted < 2; trusted++) {
+            size_t before = CRYPTO_secure_used();
+            struct key *opened = NULL;
+
+            assert_ok(key_open(CLASS_PRIVATE_KEY, key_type(key), bytes_slice(&material), trusted, &opened));
+            assert_true(CRYPTO_secure_used() >= before + private_len);
+            key_release(opened);
+            assert_int_equal(CRYPTO_secure_used(), before);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +311,7 @@ int main(void)
         cmocka_unit_test(invalid_rsa_keys),
         cmocka_unit_test(unknown_curve),
         cmocka_unit_test(secret_keys_have_no_public_half),
+        cmocka_unit_test(private_halves_lie_in_the_heap_of_secrets),
     };
 
     return cmocka_run_group_tests(tests, start_crypto, stop_crypto);
