@@ -103,7 +103,7 @@ typedef struct hsm_node_description {
     uint64_t revision;  /* of the store, as the node knows it */
     uint64_t n_objects; /* token objects in the cluster */
     size_t n_facts;
-    const hsm_node_fact *facts;
+    const hsm_node_fact *const *facts;
     size_t n_mechanisms;
     const hsm_mechanism_info *const *mechanisms;
 } hsm_node_description;

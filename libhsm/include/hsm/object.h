@@ -21,7 +21,7 @@ extern "C" {
 
 /** One attribute, given or got. What `value` points to depends on the type: see HSM_VALUE_... in types.h. Borrowed. */
 typedef struct hsm_attribute {
-    uint32_t type; /* HSM_ATTRIBUTE_... */
+    uint32_t type; /* HSM_ATTR_... */
     const void *value;
     size_t value_len; /* in bytes, for arrays too */
 } hsm_attribute;

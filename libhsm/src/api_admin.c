@@ -1,0 +1,139 @@
+/* The life of a cluster and of its nodes (hsm/admin.h): each function is one operation of the protocol. */
+#include "hsm/admin.h"
+
+#include "api_call.h"
+
+static status_code cluster_create(hsm_cluster *node, const char *name, hsm_buffer *csr)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, node, OP_CLUSTER_CREATE));
+    ARGUMENT(csr, "no place for the signing request");
+    TRY(call_put_text(&call, FIELD_NAME, name, "cluster name"));
+    TRY(call_run(&call));
+    return call_give_buffer(&call, FIELD_CSR, csr);
+}
+
+hsm_status hsm_cluster_create(hsm_cluster *node, const char *name, hsm_buffer *csr)
+{
+    return API(cluster_create(node, name, csr));
+}
+
+static status_code put_certificates(struct call *call, const char *certificate_pem, const char *ca_certificate_pem)
+{
+    TRY(call_put_text(call, FIELD_CERTIFICATE, certificate_pem, "certificate"));
+    return call_put_text(call, FIELD_CA_CERTIFICATE, ca_certificate_pem, "CA certificate");
+}
+
+static status_code cluster_initialize(hsm_cluster *node, const char *certificate_pem, const char *ca_certificate_pem)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, node, OP_CLUSTER_INITIALIZE));
+    TRY(put_certificates(&call, certificate_pem, ca_certificate_pem));
+    return call_run(&call);
+}
+
+hsm_status hsm_cluster_initialize(hsm_cluster *node, const char *certificate_pem, const char *ca_certificate_pem)
+{
+    return API(cluster_initialize(node, certificate_pem, ca_certificate_pem));
+}
+
+static status_code cluster_activate(hsm_cluster *cluster, const char *user, const void *password, size_t password_len)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, cluster, OP_CLUSTER_ACTIVATE));
+    TRY(call_put_text(&call, FIELD_USER_NAME, user, "user name"));
+    TRY(call_put_bytes(&call, FIELD_PASSWORD, password, password_len, "password"));
+    return call_run(&call);
+}
+
+hsm_status hsm_cluster_activate(hsm_cluster *cluster, const char *user, const void *password, size_t password_len)
+{
+    return API(cluster_activate(cluster, user, password, password_len));
+}
+
+static status_code node_csr(hsm_cluster *node, hsm_buffer *csr, hsm_buffer *state)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, node, OP_NODE_CSR));
+    ARGUMENT(csr, "no place for the signing request");
+    TRY(call_run(&call));
+    TRY(call_give_buffer(&call, FIELD_CSR, csr));
+    if (!state)
+        return STATUS_OK;
+    status_code status = call_give_buffer(&call, FIELD_STATE_NAME, state);
+    if (status != STATUS_OK)
+        hsm_buffer_free(csr);
+    return status;
+}
+
+hsm_status hsm_node_csr(hsm_cluster *node, hsm_buffer *csr, hsm_buffer *state)
+{
+    return API(node_csr(node, csr, state));
+}
+
+static status_code node_approve(hsm_session *session, const char *certificate_pem, hsm_buffer *handover)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, session, NULL, OP_NODE_APPROVE));
+    ARGUMENT(handover, "no place for the handover");
+    TRY(call_put_text(&call, FIELD_CERTIFICATE, certificate_pem, "certificate"));
+    TRY(call_run(&call));
+    return call_give_buffer(&call, FIELD_HANDOVER, handover);
+}
+
+hsm_status hsm_node_approve(hsm_session *session, const char *certificate_pem, hsm_buffer *handover)
+{
+    return API(node_approve(session, certificate_pem, handover));
+}
+
+static status_code node_admit(hsm_cluster *node, const char *certificate_pem, const char *ca_certificate_pem,
+                              const uint8_t *handover, size_t handover_len)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, node, OP_NODE_ADMIT));
+    TRY(put_certificates(&call, certificate_pem, ca_certificate_pem));
+    TRY(call_put_bytes(&call, FIELD_HANDOVER, handover, handover_len, "handover"));
+    return call_run(&call);
+}
+
+hsm_status hsm_node_admit(hsm_cluster *node, const char *certificate_pem, const char *ca_certificate_pem,
+                          const uint8_t *handover, size_t handover_len)
+{
+    return API(node_admit(node, certificate_pem, ca_certificate_pem, handover, handover_len));
+}
+
+static status_code node_drain(hsm_cluster *node, int drain)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, node, OP_NODE_DRAIN));
+    if (!drain)
+        values_put_uint(&call.fields, FIELD_FLAGS, 1);
+    return call_run(&call);
+}
+
+hsm_status hsm_node_drain(hsm_cluster *node, int drain)
+{
+    return API(node_drain(node, drain));
+}
+
+static status_code node_remove(hsm_session *session, const uint8_t *node_id)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, session, NULL, OP_NODE_REMOVE));
+    ARGUMENT(node_id, "no node id");
+    values_put_bytes(&call.fields, FIELD_NODE_ID, slice_of(node_id, ID_LEN));
+    return call_run(&call);
+}
+
+hsm_status hsm_node_remove(hsm_session *session, const uint8_t *node_id)
+{
+    return API(node_remove(session, node_id));
+}

@@ -1,0 +1,166 @@
+/* Requests of public functions: see api_call.h. */
+#include "api_call.h"
+
+#include <stdlib.h>
+#include <openssl/rand.h>
+#include "api_cluster.h"
+#include "library_context.h"
+#include "protocol/catalog.h"
+
+static status_code fill_random(void *out, size_t len)
+{
+    char reason[128];
+
+    CHECK(RAND_bytes_ex(library_context(), (unsigned char *)out, len, 0) == 1, STATUS_RANDOM_FAILED,
+          "no random bytes: %s", failure_openssl_reason(reason, sizeof(reason)));
+    return STATUS_OK;
+}
+
+status_code call_begin(struct call *call, hsm_session *session, hsm_cluster *cluster, enum operation operation)
+{
+    call->session = session;
+    call->cluster = session ? session_cluster(session) : cluster;
+    values_init(&call->fields);
+    call->request.operation = operation;
+    call->request.fields = &call->fields;
+    call->request.login = session ? session_login(session) : NULL;
+    call->request.key_id = NULL;
+    call->request.node = NULL;
+    call->request.timeout_ms = 0;
+    call->request.status = STATUS_OK;
+    call->request.detail[0] = 0;
+    call->request.node_name[0] = 0;
+    call->request.reply = (struct bytes)BYTES_SECRET;
+    values_init(&call->request.answer);
+    call->attributes = (struct bytes)BYTES_SECRET;
+    call->public_attributes = (struct bytes)BYTES_INIT;
+    call->wanted = (struct bytes)BYTES_INIT;
+    call->n_keys = 0;
+    ARGUMENT(call->cluster, "no session or no cluster");
+    return STATUS_OK;
+}
+
+void call_release(struct call *call)
+{
+    while (call->n_keys > 0)
+        session_object_release(call->keys[--call->n_keys]);
+    bytes_release(&call->request.reply);
+    bytes_release(&call->attributes);
+    bytes_release(&call->public_attributes);
+    bytes_release(&call->wanted);
+}
+
+void call_put_key(struct call *call, const hsm_key *key, enum field id_field, enum field blob_field)
+{
+    struct session_object *own = session_object_find(call->session, key->id);
+
+    values_put_bytes(&call->fields, id_field, slice_of(key->id, ID_LEN));
+    if (!call->request.key_id)
+        call->request.key_id = key->id;
+    if (!own)
+        return;
+    call->keys[call->n_keys++] = own;
+    values_put_bytes(&call->fields, blob_field, session_object_blob(own));
+}
+
+status_code call_put_bytes(struct call *call, enum field field, const void *data, size_t len, const char *what)
+{
+    uint64_t max = FIELD_SCHEMA.entries[field].max;
+
+    CHECK(data || len == 0, STATUS_INVALID_ARGUMENT, "no %s", what);
+    CHECK(len <= max, STATUS_TOO_LARGE, "the %s has %zu bytes; the limit is %llu", what, len, (unsigned long long)max);
+    values_put_bytes(&call->fields, field, slice_of(data, len));
+    return STATUS_OK;
+}
+
+status_code call_put_text(struct call *call, enum field field, const char *text, const char *what)
+{
+    CHECK(text && *text, STATUS_INVALID_ARGUMENT, "no %s", what);
+    size_t len = strlen(text);
+    uint64_t max = FIELD_SCHEMA.entries[field].max;
+    CHECK(len <= max, STATUS_INVALID_ARGUMENT, "the %s has %zu bytes; the limit is %llu", what, len,
+          (unsigned long long)max);
+    values_put_bytes(&call->fields, field, slice_of(text, len));
+    return STATUS_OK;
+}
+
+status_code call_put_generator(struct call *call, uint32_t mechanism)
+{
+    CHECK(hsm_mechanism_uses(mechanism) & USE_GENERATE, STATUS_MECHANISM_INVALID, "mechanism %u (%s) makes no keys",
+          mechanism, hsm_mechanism_name(mechanism) ? hsm_mechanism_name(mechanism) : "unknown");
+    values_put_uint(&call->fields, FIELD_MECHANISM, mechanism);
+    return STATUS_OK;
+}
+
+status_code call_put_request_id(struct call *call)
+{
+    TRY(fill_random(call->request_id, sizeof(call->request_id)));
+    values_put_bytes(&call->fields, FIELD_REQUEST_ID, slice_of(call->request_id, ID_LEN));
+    return STATUS_OK;
+}
+
+status_code call_put_new_object(struct call *call, const hsm_attribute *attributes, size_t n)
+{
+    TRY(fill_random(call->new_ids, sizeof(call->new_ids)));
+    TRY(call_put_request_id(call));
+    TRY(template_encode(attributes, n, &call->attributes));
+    values_put_bytes(&call->fields, FIELD_OBJECT_ID, slice_of(call->new_ids[0].id, ID_LEN));
+    values_put_bytes(&call->fields, FIELD_ATTRIBUTES, bytes_slice(&call->attributes));
+    return STATUS_OK;
+}
+
+static status_code attempt(struct call *call)
+{
+    bytes_clear(&call->request.reply);
+    status_code status = core_call(call->cluster->core, &call->request);
+    if (status == STATUS_OK)
+        return STATUS_OK;
+    api_error_origin(call->request.operation, call->request.node_name);
+    return failure_set(status, "%s", call->request.detail);
+}
+
+status_code call_run(struct call *call)
+{
+    uint32_t generation;
+
+    if (!call->session)
+        return attempt(call);
+    CHECK(login_has_ticket(call->request.login), STATUS_NOT_LOGGED_IN, "nobody is logged in on this session");
+    generation = session_generation(call->session);
+    status_code status = attempt(call);
+    if (status != STATUS_TICKET_EXPIRED)
+        return status;
+    TRY(session_login_again(call->session, generation));
+    return attempt(call);
+}
+
+status_code call_take_object(struct call *call, hsm_key *key)
+{
+    const struct values *answer = &call->request.answer;
+
+    if (values_has(answer, FIELD_BLOB))
+        TRY(session_object_keep(call->session, call->new_ids[0].id, values_bytes(answer, FIELD_BLOB),
+                                values_bytes(answer, FIELD_ATTRIBUTES)));
+    *key = call->new_ids[0];
+    return STATUS_OK;
+}
+
+status_code call_give(const struct call *call, enum field field, void *out, size_t *out_len)
+{
+    struct slice from = values_bytes(&call->request.answer, field);
+
+    return output_give(from.data, from.len, out, out_len);
+}
+
+status_code call_give_buffer(const struct call *call, enum field field, hsm_buffer *buffer)
+{
+    struct slice from = values_bytes(&call->request.answer, field);
+    uint8_t *copy = (uint8_t *)malloc(from.len + 1);
+
+    CHECK(copy, STATUS_OUT_OF_MEMORY, "no memory for %zu bytes", from.len);
+    if (from.len)
+        memcpy(copy, from.data, from.len);
+    copy[from.len] = 0;
+    *buffer = (hsm_buffer){copy, from.len};
+    return STATUS_OK;
+}

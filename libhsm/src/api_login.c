@@ -1,0 +1,184 @@
+/* Logging in and out (hsm/session.h), and logging in again when a ticket has expired and the configuration holds the
+ * credentials: by one thread, while the others wait for it. */
+#include "hsm/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "api_call.h"
+#include "api_cluster.h"
+#include "api_credentials.h"
+#include "api_session_internal.h"
+#include "protocol/catalog.h"
+#include "protocol/secret.h"
+
+/* A login that another thread is carrying out is looked for this often. */
+#define LOOK_NS 2000000L
+
+static bool same_user(hsm_session *session, const char *user)
+{
+    api_lock_take(&session->lock);
+    bool same = strcmp(session->info.user, user) == 0;
+    api_lock_give(&session->lock);
+    return same;
+}
+
+static void set_info(hsm_session *session, const char *user, uint32_t role, uint64_t expires_ms)
+{
+    hsm_login_info info = {sizeof(info), "", role, expires_ms};
+
+    snprintf(info.user, sizeof(info.user), "%s", user);
+    api_lock_take(&session->lock);
+    session->info = info;
+    api_lock_give(&session->lock);
+}
+
+/* Asks a node for a ticket. An earlier one of the same user goes along, even expired: the session is kept. */
+static status_code login(hsm_session *session, const char *user, struct slice password)
+{
+    CLEANUP(call_release) struct call call;
+    CLEANUP(bytes_release) struct bytes earlier = BYTES_SECRET;
+
+    TRY(call_begin(&call, NULL, session ? session->cluster : NULL, OP_LOGIN));
+    TRY(call_put_text(&call, FIELD_USER_NAME, user, "user name"));
+    TRY(call_put_bytes(&call, FIELD_PASSWORD, password.data, password.len, "password"));
+    bool keeps = same_user(session, user);
+    if (keeps)
+        TRY(login_copy(session->login, &earlier));
+    if (earlier.len)
+        values_put_bytes(&call.fields, FIELD_TICKET, bytes_slice(&earlier));
+    TRY(call_run(&call));
+
+    struct slice ticket = values_bytes(&call.request.answer, FIELD_TICKET);
+    CHECK(ticket.len, STATUS_PROTOCOL_ERROR, "a node logged in without giving a ticket");
+    if (!keeps)
+        session_objects_drop(session);
+    TRY(login_set(session->login, ticket));
+    set_info(session, user, (uint32_t)values_uint(&call.request.answer, FIELD_USER_ROLE, 0),
+             values_uint(&call.request.answer, FIELD_TIME_MS, 0));
+    atomic_fetch_add_explicit(&session->generation, 1, memory_order_release);
+    return STATUS_OK;
+}
+
+static status_code login_explicit(hsm_session *session, const char *user, struct slice password)
+{
+    TRY(login(session, user, password));
+    atomic_store(&session->from_config, false);
+    return STATUS_OK;
+}
+
+hsm_status hsm_login(hsm_session *session, const char *user, const void *password, size_t password_len)
+{
+    return API(login_explicit(session, user, slice_of(password, password_len)));
+}
+
+static status_code login_from_config(hsm_session *session)
+{
+    CLEANUP(credentials_release) struct credentials credentials = CREDENTIALS_INIT;
+
+    TRY(credentials_read(session->cluster->config, &credentials));
+    return login(session, credentials.user, bytes_slice(&credentials.password));
+}
+
+static status_code login_default(hsm_session *session)
+{
+    ARGUMENT(session, "no session");
+    TRY(login_from_config(session));
+    atomic_store(&session->from_config, true);
+    return STATUS_OK;
+}
+
+hsm_status hsm_login_default(hsm_session *session)
+{
+    return API(login_default(session));
+}
+
+/* Whether this thread is to log in; otherwise somebody else of this process is doing it. */
+static bool take_turn(hsm_session *session)
+{
+    uint32_t self = api_process_id(), seen = 0;
+
+    if (atomic_compare_exchange_strong(&session->logging_in, &seen, self))
+        return true;
+    /* Left over from the process that forked us. */
+    return seen != self && atomic_compare_exchange_strong(&session->logging_in, &seen, self);
+}
+
+static void wait_for_turn(hsm_session *session, uint32_t generation)
+{
+    const struct timespec look = {0, LOOK_NS};
+
+    while (atomic_load(&session->logging_in) != 0 && session_generation(session) == generation)
+        nanosleep(&look, NULL);
+}
+
+status_code session_login_again(hsm_session *session, uint32_t generation)
+{
+    if (session_generation(session) != generation)
+        return STATUS_OK;
+    if (!atomic_load(&session->from_config))
+        return STATUS_TICKET_EXPIRED;
+    if (!take_turn(session)) {
+        wait_for_turn(session, generation);
+        return session_generation(session) != generation ? STATUS_OK : STATUS_TICKET_EXPIRED;
+    }
+    status_code status = session_generation(session) == generation ? login_from_config(session) : STATUS_OK;
+    atomic_store(&session->logging_in, 0);
+    return status;
+}
+
+static status_code logout(hsm_session *session)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, session, NULL, OP_LOGOUT));
+    atomic_store(&session->from_config, false);
+    status_code status = call_run(&call);
+    /* A login that has ended already is as good as ended. */
+    if (status != STATUS_OK && status != STATUS_TICKET_EXPIRED)
+        return status;
+    TRY(login_set(session->login, slice_of(NULL, 0)));
+    set_info(session, "", 0, 0);
+    session_objects_drop(session);
+    return STATUS_OK;
+}
+
+hsm_status hsm_logout(hsm_session *session)
+{
+    return API(logout(session));
+}
+
+static status_code login_ticket(hsm_session *session, struct slice ticket)
+{
+    ARGUMENT(session && ticket.data && ticket.len && ticket.len <= TICKET_MAX, "no session, or no ticket");
+    session_objects_drop(session);
+    TRY(login_set(session->login, ticket));
+    atomic_store(&session->from_config, false);
+    set_info(session, "", 0, 0);
+    atomic_fetch_add_explicit(&session->generation, 1, memory_order_release);
+    return STATUS_OK;
+}
+
+hsm_status hsm_login_ticket(hsm_session *session, const uint8_t *ticket, size_t ticket_len)
+{
+    return API(login_ticket(session, slice_of(ticket, ticket_len)));
+}
+
+static status_code login_info(hsm_session *session, hsm_login_info *info)
+{
+    hsm_login_info copy;
+
+    ARGUMENT(session && info && info->size >= sizeof(info->size), "no session, or no info with its size set");
+    api_lock_take(&session->lock);
+    copy = session->info;
+    api_lock_give(&session->lock);
+    copy.size = info->size < sizeof(copy) ? info->size : sizeof(copy);
+    memcpy(info, &copy, copy.size);
+    return STATUS_OK;
+}
+
+hsm_status hsm_session_login_info(const hsm_session *session, hsm_login_info *info)
+{
+    /* The lock is taken, which is no change that a caller could see. */
+    return API(login_info((hsm_session *)session, info));
+}

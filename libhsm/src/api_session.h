@@ -1,0 +1,47 @@
+/* A session: the login, and the session objects in their sealed form. The objects are immutable things with a count of
+ * references; whoever needs one takes a reference under the lock and then works without it. */
+#pragma once
+
+#include "api.h"
+#include "hsm/session.h"
+#include "protocol/bytes.h"
+#include "protocol/limits.h"
+
+/* The login. */
+
+struct login;
+
+/** The ticket that requests of the session carry, as long as the session. */
+struct login *session_login(const hsm_session *session);
+hsm_cluster *session_cluster(const hsm_session *session);
+
+/** Changes with every login, so that a thread sees that another has logged in again already. */
+uint32_t session_generation(const hsm_session *session);
+
+/** After a ticket of `generation` expired: logs in again with the configuration's credentials, once for all threads.
+ * STATUS_TICKET_EXPIRED when the login did not come from there. */
+status_code session_login_again(hsm_session *session, uint32_t generation);
+
+/* Session objects. */
+
+struct session_object;
+
+struct slice session_object_id(const struct session_object *object);
+struct slice session_object_blob(const struct session_object *object);
+/** As the node answered with them, encoded; none of them secret. */
+struct slice session_object_attributes(const struct session_object *object);
+void session_object_release(struct session_object *object);
+
+/** A reference; NULL when `id` is none of the session's objects. */
+struct session_object *session_object_find(hsm_session *session, const uint8_t id[ID_LEN]);
+
+/** Takes in a new object, or a new version of one. */
+status_code session_object_keep(hsm_session *session, const uint8_t id[ID_LEN], struct slice blob,
+                                struct slice attributes);
+void session_object_forget(hsm_session *session, const uint8_t id[ID_LEN]);
+
+/** References to all; the array is the caller's to free. */
+status_code session_objects_all(hsm_session *session, struct session_object ***objects, size_t *n);
+
+/** Releases all: another login does not open them. */
+void session_objects_drop(hsm_session *session);

@@ -1,0 +1,21 @@
+/* The inside of a session, for api_session*.c and api_login.c alone. */
+#pragma once
+
+#include <stdatomic.h>
+#include "api_lock.h"
+#include "api_session.h"
+#include "cluster_core.h"
+
+struct object_table;
+
+struct hsm_session {
+    hsm_cluster *cluster;
+    struct login *login;  /* the ticket; the same from open to close */
+    struct api_lock lock; /* guards `info`, `objects` and what `objects` points to */
+    hsm_login_info info;
+    struct object_table *objects;
+    _Atomic uint32_t n_objects;  /* 0: no look-up needed */
+    _Atomic uint32_t generation; /* of the login */
+    _Atomic uint32_t logging_in; /* process id of a thread that is logging in again; 0: none */
+    _Atomic bool from_config;    /* the library may log in again by itself */
+};
