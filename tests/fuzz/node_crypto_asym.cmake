@@ -1,0 +1,2 @@
+# Key material and public keys from outside.
+hsm_fuzz_target(node_key_fuzz LIBS hsmd_core)
