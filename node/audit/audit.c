@@ -113,10 +113,10 @@ static struct waiting *take_batch(struct audit *audit)
     struct waiting *taken = audit->first, **end = &audit->first;
     for (size_t n = 0; *end && n < BATCH_EVENTS; n++, audit->n_queued--)
         end = &(*end)->next;
-    struct waiting *rest = *end;
+    struct waiting *left = *end;
     *end = NULL;
-    audit->first = rest;
-    if (!rest)
+    audit->first = left;
+    if (!left)
         audit->last = &audit->first;
     return taken;
 }
@@ -161,6 +161,9 @@ static status_code write_batch(struct audit *audit)
     audit->writing = true;
     pthread_mutex_unlock(&audit->lock);
     status_code code = write_events(audit, events);
+    if (code == STATUS_CONFLICT || code == STATUS_ALREADY_EXISTS)
+        code =
+            write_events(audit, events); /* an earlier write that seemed to fail had been done: now the head is read */
     pthread_mutex_lock(&audit->lock);
     settle(audit, events, code);
     audit->writing = false;
