@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#ifndef O_CLOEXEC
+#define O_CLOEXEC 0 /* Windows inherits no descriptors unless asked */
+#endif
+
 static status_code strip_line_end(struct bytes *password, const char *origin)
 {
     if (password->len && password->data[password->len - 1] == '\n')

@@ -18,8 +18,6 @@ struct hsm_config {
     uint32_t connections, timeout_ms, attempt_timeout_ms, connect_timeout_ms, refresh_interval_ms;
 };
 
-struct hsm_config;
-
 /** A configuration with all defaults. STATUS_OUT_OF_MEMORY. */
 status_code config_new(struct hsm_config **config);
 void config_free(struct hsm_config *config);
@@ -36,6 +34,9 @@ bool config_describe(size_t index, const char **name, const char **doc);
 
 /** Reads the YAML file `path` (NULL: the usual places, of which none need exist) and the environment. */
 status_code config_load(struct hsm_config *config, const char *path);
+
+/** Takes the settings of a YAML text; `path` is named in failures. */
+status_code config_parse(struct hsm_config *config, struct slice text, const char *path);
 
 /** A copy. */
 status_code config_copy(const struct hsm_config *from, struct hsm_config **copy);

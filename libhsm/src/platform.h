@@ -25,3 +25,5 @@ int platform_set_open(void);
 void platform_set_add(int set, int fd);
 /** Waits until one is readable. */
 void platform_set_wait(int set, int timeout_ms);
+
+void platform_close(int fd);

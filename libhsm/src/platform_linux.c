@@ -75,3 +75,8 @@ void platform_set_wait(int set, int timeout_ms)
 
     epoll_wait(set, &event, 1, timeout_ms);
 }
+
+void platform_close(int fd)
+{
+    close(fd);
+}
