@@ -49,7 +49,7 @@ static status_code generate_aes(hsm_session *session, const char *label, uint32_
     begin(&template, label, true);
     add_usages(&template, usages, COUNT(usages));
     add(&template, hsm_attribute_uint(ATTRIBUTE_VALUE_LEN, &len));
-    return key_generate(session, MECHANISM_AES_KEY_GEN, template.attributes, template.n, key);
+    return api_key_generate(session, MECHANISM_AES_KEY_GEN, template.attributes, template.n, key);
 }
 
 hsm_status hsm_key_generate_aes(hsm_session *session, const char *label, uint32_t bits, hsm_key *key)
@@ -71,8 +71,8 @@ static status_code generate_rsa(hsm_session *session, const char *label, uint32_
     add(&public_template, hsm_attribute_uint(ATTRIBUTE_MODULUS_BITS, &modulus_bits));
     begin(&private_template, label, true);
     add_usages(&private_template, private_usages, COUNT(private_usages));
-    return key_pair_generate(session, MECHANISM_RSA_KEY_PAIR_GEN, public_template.attributes, public_template.n,
-                             private_template.attributes, private_template.n, public_key, private_key);
+    return api_key_pair_generate(session, MECHANISM_RSA_KEY_PAIR_GEN, public_template.attributes, public_template.n,
+                                 private_template.attributes, private_template.n, public_key, private_key);
 }
 
 hsm_status hsm_key_pair_generate_rsa(hsm_session *session, const char *label, uint32_t bits, hsm_key *public_key,
@@ -120,8 +120,8 @@ static status_code generate_ec(hsm_session *session, const char *label, uint32_t
     }
     if (kind->derives)
         add(&private_template, hsm_attribute_bool(ATTRIBUTE_DERIVE, 1));
-    return key_pair_generate(session, kind->mechanism, public_template.attributes, public_template.n,
-                             private_template.attributes, private_template.n, public_key, private_key);
+    return api_key_pair_generate(session, kind->mechanism, public_template.attributes, public_template.n,
+                                 private_template.attributes, private_template.n, public_key, private_key);
 }
 
 hsm_status hsm_key_pair_generate_ec(hsm_session *session, const char *label, uint32_t curve, hsm_key *public_key,

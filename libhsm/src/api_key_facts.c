@@ -65,7 +65,7 @@ static status_code ask_key(hsm_session *session, const hsm_key *key, uint32_t me
                                       ATTRIBUTE_PARAMETER_SET};
     hsm_attributes *facts = NULL;
 
-    TRY(object_get(session, key, wanted, sizeof(wanted) / sizeof(*wanted), &facts));
+    TRY(api_object_get(session, key, wanted, sizeof(wanted) / sizeof(*wanted), &facts));
     status_code status = len_by_key(facts, mechanism, len);
     hsm_attributes_free(facts);
     return status;

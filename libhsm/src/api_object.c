@@ -4,8 +4,8 @@
 #include "api_object.h"
 #include "protocol/catalog.h"
 
-status_code key_generate(hsm_session *session, uint32_t mechanism, const hsm_attribute *attributes, size_t n,
-                         hsm_key *key)
+status_code api_key_generate(hsm_session *session, uint32_t mechanism, const hsm_attribute *attributes, size_t n,
+                             hsm_key *key)
 {
     CLEANUP(call_release) struct call call;
 
@@ -20,7 +20,7 @@ status_code key_generate(hsm_session *session, uint32_t mechanism, const hsm_att
 hsm_status hsm_key_generate(hsm_session *session, uint32_t mechanism, const hsm_attribute *attributes, size_t n,
                             hsm_key *key)
 {
-    return API(key_generate(session, mechanism, attributes, n, key));
+    return API(api_key_generate(session, mechanism, attributes, n, key));
 }
 
 /* The two keys of a pair as one creation answers with them. */
@@ -35,9 +35,9 @@ static status_code take_pair(struct call *call, hsm_key *public_key, hsm_key *pr
     return STATUS_OK;
 }
 
-status_code key_pair_generate(hsm_session *session, uint32_t mechanism, const hsm_attribute *public_attributes,
-                              size_t n_public, const hsm_attribute *private_attributes, size_t n_private,
-                              hsm_key *public_key, hsm_key *private_key)
+status_code api_key_pair_generate(hsm_session *session, uint32_t mechanism, const hsm_attribute *public_attributes,
+                                  size_t n_public, const hsm_attribute *private_attributes, size_t n_private,
+                                  hsm_key *public_key, hsm_key *private_key)
 {
     CLEANUP(call_release) struct call call;
 
@@ -56,8 +56,8 @@ hsm_status hsm_key_pair_generate(hsm_session *session, uint32_t mechanism, const
                                  size_t n_public, const hsm_attribute *private_attributes, size_t n_private,
                                  hsm_key *public_key, hsm_key *private_key)
 {
-    return API(key_pair_generate(session, mechanism, public_attributes, n_public, private_attributes, n_private,
-                                 public_key, private_key));
+    return API(api_key_pair_generate(session, mechanism, public_attributes, n_public, private_attributes, n_private,
+                                     public_key, private_key));
 }
 
 static status_code object_create(hsm_session *session, const hsm_attribute *attributes, size_t n, hsm_key *object)
@@ -95,8 +95,8 @@ hsm_status hsm_object_copy(hsm_session *session, hsm_key object, const hsm_attri
     return API(object_copy(session, &object, attributes, n, copy));
 }
 
-status_code object_get(hsm_session *session, const hsm_key *object, const uint32_t *wanted, size_t n_wanted,
-                       hsm_attributes **attributes)
+status_code api_object_get(hsm_session *session, const hsm_key *object, const uint32_t *wanted, size_t n_wanted,
+                           hsm_attributes **attributes)
 {
     CLEANUP(call_release) struct call call;
 
@@ -114,7 +114,7 @@ status_code object_get(hsm_session *session, const hsm_key *object, const uint32
 hsm_status hsm_object_get(hsm_session *session, hsm_key object, const uint32_t *wanted, size_t n_wanted,
                           hsm_attributes **attributes)
 {
-    return API(object_get(session, &object, wanted, n_wanted, attributes));
+    return API(api_object_get(session, &object, wanted, n_wanted, attributes));
 }
 
 static status_code object_set(hsm_session *session, const hsm_key *object, const hsm_attribute *attributes, size_t n)
@@ -184,7 +184,7 @@ static status_code key_export_public(hsm_session *session, const hsm_key *key, u
     hsm_attributes *attributes = NULL;
 
     ARGUMENT(der_len, "no place for the key's length");
-    TRY(object_get(session, key, wanted, 1, &attributes));
+    TRY(api_object_get(session, key, wanted, 1, &attributes));
     size_t len;
     const uint8_t *info = hsm_attributes_bytes(attributes, ATTRIBUTE_PUBLIC_KEY_INFO, &len);
     status_code status = info ? output_give(info, len, der, der_len) : STATUS_KEY_TYPE_INCONSISTENT;
