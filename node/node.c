@@ -4,6 +4,7 @@
  * SERVING, and are looked at by nobody before. Called by main(), the handlers of the life cycle and the dispatcher. */
 #include "node.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -99,6 +100,15 @@ status_code node_cluster_changed(struct node *node)
     TRY(code == STATUS_OBJECT_NOT_FOUND ? STATUS_OK : code);
     atomic_store(&node->cluster_active, active);
     return STATUS_OK;
+}
+
+void node_was_removed(struct node *node)
+{
+    if (atomic_exchange(&node->state, NODE_DRAINING) == NODE_DRAINING)
+        return;
+    log_event(LOG_LEVEL_ERROR, "removed from the cluster", "hint",
+              "an administrator removed this node: it stops; delete its state folder", NULL);
+    kill(getpid(), SIGTERM); /* the orderly way out: main() drains and stops */
 }
 
 /* Becoming a member. */

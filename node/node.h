@@ -72,6 +72,9 @@ const char *node_state_name(enum node_state state);
 /** The cluster's record changed in the store: reads whether the cluster is active. */
 status_code node_cluster_changed(struct node *node);
 
+/** An administrator removed this node from the cluster: it drains and stops. */
+void node_was_removed(struct node *node);
+
 /** The server bound a member listener: for ready.json, and for the address that clients are told. */
 void node_listening(struct node *node, const char *bound_url);
 

@@ -62,10 +62,8 @@ static status_code check_own_record(struct node *node)
 {
     bool removed = false;
     TRY(members_own_removed(node, &removed));
-    if (!removed || atomic_exchange(&node->state, NODE_DRAINING) == NODE_DRAINING)
-        return STATUS_OK;
-    log_event(LOG_LEVEL_ERROR, "removed from the cluster", "hint",
-              "an administrator removed this node: it serves no more; stop it and delete its state folder", NULL);
+    if (removed)
+        node_was_removed(node);
     return STATUS_OK;
 }
 

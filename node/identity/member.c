@@ -282,7 +282,11 @@ status_code members_remove(struct node *node, const uint8_t node_id[ID_LEN])
     status_code code = STATUS_CONFLICT;
     for (int attempt = 0; attempt < ATTEMPTS_MAX && is_conflict(code); attempt++)
         code = remove_once(node, node_id);
-    return code;
+    TRY(code);
+    /* The tail tells of others' writes only. */
+    if (node->identity && memcmp(node_id, identity_node_id(node->identity), ID_LEN) == 0)
+        node_was_removed(node);
+    return STATUS_OK;
 }
 
 static status_code note_found(void *context, const struct store_record *record)
