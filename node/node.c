@@ -142,11 +142,29 @@ static status_code check_not_removed(struct node *node)
     return STATUS_OK;
 }
 
+/** An empty store is right for the founder of the cluster, once. For everybody else it is a disk that is not mounted,
+ * or a path that the nodes do not share: serving it would mean that all keys are gone and that anybody may activate. */
+static status_code found_or_check_cluster(struct node *node)
+{
+    struct cluster_record record;
+    if (identity_is_founding(node->identity)) {
+        TRY(cluster_record_create(node, identity_cluster_name(node->identity)));
+        return identity_founded(node->identity);
+    }
+    status_code code = cluster_record_read(node, &record);
+    CHECK(
+        code != STATUS_OBJECT_NOT_FOUND, STATUS_STORE_DAMAGED,
+        "the store %.80s holds no cluster, but this node belongs to %.40s: is its disk there, and is it the store that "
+        "all nodes share? Set `store` right and restart",
+        node->config.store, identity_cluster_name(node->identity));
+    return code;
+}
+
 static status_code open_parts(struct node *node)
 {
     TRY(open_keyring(node));
     TRY(open_store(node));
-    TRY(cluster_record_create(node, identity_cluster_name(node->identity)));
+    TRY(found_or_check_cluster(node));
     TRY(check_not_removed(node));
     TRY(users_open(node, &node->users));
     TRY(objects_open(node, &node->objects));

@@ -42,6 +42,12 @@ status_code identity_csr(struct identity *identity, struct bytes *csr);
 /** The TLS 1.3 server context with mutual authentication; a reference that the caller frees. Fails unless MEMBER. */
 status_code identity_tls_context(struct identity *identity, SSL_CTX **context);
 
+/** Whether this node has yet to make the cluster's record in the store: from identity_create_cluster until
+ * identity_founded. A store without that record is accepted from no other node: it would be the wrong, or a lost one.
+ */
+bool identity_is_founding(struct identity *identity);
+status_code identity_founded(struct identity *identity);
+
 status_code identity_create_cluster(struct identity *identity, struct slice cluster_name);
 status_code identity_initialize(struct identity *identity, struct slice certificate, struct slice ca_certificate);
 /** Seals the masking key to the node whose certificate this is (ECDH to its key, signed with ours). */

@@ -54,6 +54,7 @@ static status_code check_cluster_name(struct slice name)
 static status_code fill_new_cluster(struct vault *vault, struct slice name)
 {
     vault->state = IDENTITY_CREATED;
+    vault->founding = true;
     snprintf(vault->cluster_name, sizeof vault->cluster_name, "%.*s", (int)name.len, (const char *)name.data);
     secret_release(&vault->masking_key);
     TRY(secret_allocate(&vault->masking_key, MASKING_KEY_LEN));
@@ -175,4 +176,19 @@ status_code identity_admit(struct identity *identity, struct slice certificate, 
     struct handover_parties parties = {NULL, own, ca};
     TRY(handover_open(handover, &parties, identity->key, &next));
     return become_member(identity, &next, &own, &ca);
+}
+
+bool identity_is_founding(struct identity *identity)
+{
+    LOCKED(identity);
+    return identity->vault.founding;
+}
+
+status_code identity_founded(struct identity *identity)
+{
+    CLEANUP(vault_release) struct vault next = {0};
+    LOCKED(identity);
+    TRY(copy_vault(&identity->vault, &next));
+    next.founding = false;
+    return commit(identity, &next);
 }

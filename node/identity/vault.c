@@ -21,7 +21,7 @@
 #define MAGIC          "hsmd identity 1\n"
 #define INFO           "hsmd state folder"
 
-enum entry { STATE = 1, NODE, TLS_KEY, MASKING_KEY, CLUSTER, CLUSTER_NAME, CA_HASH, N_ENTRIES };
+enum entry { STATE = 1, NODE, TLS_KEY, MASKING_KEY, CLUSTER, CLUSTER_NAME, CA_HASH, FOUNDING, N_ENTRIES };
 
 static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [STATE] = {"state", VALUE_UINT, IDENTITY_MEMBER, "life cycle"},
@@ -31,6 +31,7 @@ static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [CLUSTER] = {"cluster", VALUE_BIN, ID_LEN, "id of the cluster"},
     [CLUSTER_NAME] = {"cluster-name", VALUE_TEXT, 128, "for people"},
     [CA_HASH] = {"ca-hash", VALUE_BIN, 32, "SHA-256 of the CA certificate"},
+    [FOUNDING] = {"founding", VALUE_BOOL, 1, "the cluster's record is to be created"},
 };
 static const struct schema SCHEMA = {"identity", ENTRIES, N_ENTRIES};
 
@@ -98,6 +99,7 @@ static status_code decode(struct slice plaintext, struct vault *vault)
     struct values values;
     TRY(values_decode_all(&SCHEMA, plaintext, &values));
     vault->state = (enum identity_state)values_uint(&values, STATE, IDENTITY_EMPTY);
+    vault->founding = values_bool(&values, FOUNDING, false);
     TRY(copy_fixed(&values, NODE, vault->node_id, ID_LEN));
     TRY(copy_fixed(&values, CLUSTER, vault->cluster_id, ID_LEN));
     TRY(copy_fixed(&values, CA_HASH, vault->ca_hash, sizeof vault->ca_hash));
@@ -141,6 +143,7 @@ static void encode(const struct vault *vault, struct bytes *out)
         values_put_bytes(&values, MASKING_KEY, secret_slice(&vault->masking_key));
         values_put_bytes(&values, CLUSTER, slice_of(vault->cluster_id, ID_LEN));
         values_put_bytes(&values, CLUSTER_NAME, slice_text(vault->cluster_name));
+        values_put_bool(&values, FOUNDING, vault->founding);
     }
     if (vault->state == IDENTITY_MEMBER)
         values_put_bytes(&values, CA_HASH, slice_of(vault->ca_hash, sizeof vault->ca_hash));

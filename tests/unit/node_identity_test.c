@@ -301,6 +301,9 @@ static void a_cluster_is_created_once(void **state)
     assert_int_equal(open_subject(subject), STATUS_OK);
     assert_int_equal(identity_state(subject->identity), IDENTITY_CREATED);
     assert_string_equal(identity_cluster_name(subject->identity), "demo");
+    assert_true(identity_is_founding(subject->identity));
+    assert_int_equal(identity_founded(subject->identity), STATUS_OK);
+    assert_false(identity_is_founding(subject->identity));
     assert_int_equal(identity_masking_key(subject->identity, &key), STATUS_OK);
     assert_int_equal(key.len, MASKING_KEY_LEN);
     secret_release(&key);
@@ -455,6 +458,7 @@ static void an_admitted_node_has_the_masking_key(void **state)
     assert_int_equal(open_subject(joining.joiner), STATUS_OK);
     assert_int_equal(identity_state(joining.joiner->identity), IDENTITY_MEMBER);
     assert_string_equal(identity_cluster_name(joining.joiner->identity), "demo");
+    assert_false(identity_is_founding(joining.joiner->identity));
     assert_memory_equal(identity_cluster_id(joining.joiner->identity), identity_cluster_id(joining.member->identity),
                         ID_LEN);
     assert_int_equal(identity_masking_key(joining.joiner->identity, &theirs), STATUS_OK);
