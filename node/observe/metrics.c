@@ -72,6 +72,7 @@ static const struct metric_row {
     [METRIC_BYTES_IN] = {"hsmd_received_bytes_total", "counter", "Bytes of messages received"},
     [METRIC_BYTES_OUT] = {"hsmd_sent_bytes_total", "counter", "Bytes of answers sent"},
     [METRIC_TLS_FAILURES] = {"hsmd_tls_failures_total", "counter", "TLS handshakes that failed or were refused"},
+    [METRIC_PROTOCOL_ERRORS] = {"hsmd_protocol_errors_total", "counter", "Connections closed for what they sent"},
     [METRIC_LOGIN_FAILURES] = {"hsmd_login_failures_total", "counter", "Logins refused"},
     [METRIC_OBJECT_CACHE_HITS] = {"hsmd_object_cache_hits_total", "counter", "Objects found opened in the cache"},
     [METRIC_OBJECT_CACHE_MISSES] = {"hsmd_object_cache_misses_total", "counter", "Objects opened from store or blob"},
@@ -165,7 +166,7 @@ static const char *label_of(unsigned row)
     static _Thread_local char label[64];
     const char *name = operation_info(OPERATION_OF[row])->name;
     size_t len = 0;
-    for (; name[len] && len < sizeof label - 1; len++)
+    for (; len < sizeof label - 1 && name[len]; len++)
         label[len] = name[len] == '_' ? '-' : (char)tolower((unsigned char)name[len]);
     label[len] = 0;
     return label;

@@ -13,6 +13,7 @@ enum metric {
     METRIC_BYTES_IN,            /* counter */
     METRIC_BYTES_OUT,           /* counter */
     METRIC_TLS_FAILURES,        /* counter */
+    METRIC_PROTOCOL_ERRORS,     /* counter */
     METRIC_LOGIN_FAILURES,      /* counter */
     METRIC_OBJECT_CACHE_HITS,   /* counter */
     METRIC_OBJECT_CACHE_MISSES, /* counter */

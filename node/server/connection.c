@@ -1,54 +1,35 @@
-/* One client connection: TLS, SP framing, and messages handed to the dispatcher.
- *
- * Invariants: touched by its reactor's thread alone; freed only when no reply of the slow pool is outstanding; what was
- * read or is to be written is wiped when it is given back, since it may hold passwords and plaintext. */
+/* The life of a connection: see connection.h. Events and turns lead through here; bytes are connection_stream.c's,
+ * messages connection_message.c's. */
+#include "server/connection.h"
+
+#include <arpa/inet.h>
 #include <errno.h>
-#include <openssl/err.h>
-#include <openssl/x509.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
-#include "identity/member.h"
-#include "protocol/sp.h"
-#include "server/reactor_internal.h"
 
-#define READ_SIZE       ((size_t)64 << 10)
-#define HANDSHAKE_MS    10000u
-#define MESSAGE_MS      60000u              /* for the rest of a message once it has begun */
-#define OUT_HIGH        ((size_t)8 << 20)   /* unread answers: then no more requests are taken */
-#define OUTSTANDING_MAX 64u                 /* requests of one connection in the slow pool */
-#define BUFFER_KEEP     ((size_t)256 << 10) /* larger ones are given back when empty */
-#define SLICE_NS        300000ull           /* a connection's turn */
-#define BACKTRACE_MAX   8u
+#define HANDSHAKE_MS 10000u
+#define MESSAGE_MS   60000u            /* for the rest of a message once it has begun */
+#define WRITE_MS     60000u            /* for a client to take something of what waits for it */
+#define SLICE_NS     300000ull         /* a connection's turn */
+#define BUFFER_KEEP  ((size_t)1 << 20) /* larger ones are given back as soon as they are empty */
+#define IN_MAX       ((size_t)MESSAGE_MAX + 8 * CONNECTION_READ)
+#define OUT_MAX      (3 * (size_t)MESSAGE_MAX)
 
-enum state { STATE_TLS, STATE_SP, STATE_OPEN, STATE_CLOSED };
-
-struct connection {
-    struct watched watched;
-    struct reactor *reactor;
-    int fd;
-    SSL *tls;
-    bool ipc;
-    enum state state;
-    bool want_read;  /* EPOLLIN is watched */
-    bool want_write; /* EPOLLOUT is watched */
-    bool in_turns;   /* in the reactor's list of turns */
-    bool peer_closed;
-    unsigned outstanding; /* in the slow pool */
-    uint64_t since_ms;    /* when the handshake, or the message that is incomplete, began */
-    struct peer peer;
-    struct bytes in, out;
-    size_t in_start, out_start;
-    struct connection *next_turn;
-    struct connection *previous, *next; /* in reactor->connections */
-};
-
-struct connection *connection_next_turn(struct connection *connection)
+size_t connection_available(const struct connection *connection)
 {
-    return connection->next_turn;
+    return connection->in.len - connection->in_start;
 }
+
+void connection_empty(struct bytes *buffer, size_t *start)
+{
+    bytes_clear(buffer);
+    *start = 0;
+    if (buffer->capacity > BUFFER_KEEP)
+        bytes_release(buffer);
+}
+
+/* --- end --- */
 
 static void unlink_connection(struct connection *connection)
 {
@@ -66,324 +47,110 @@ static void unlink_connection(struct connection *connection)
     metric_add(reactor->worker, METRIC_CONNECTIONS, -1);
 }
 
-static void free_when_unused(struct connection *connection)
+static void bury_when_unused(struct connection *connection)
 {
     if (connection->state != STATE_CLOSED || connection->outstanding || connection->in_turns)
         return;
+    connection->next_dead = connection->reactor->dead;
+    connection->reactor->dead = connection;
+}
+
+void connection_close(struct connection *connection)
+{
+    if (connection->state == STATE_CLOSED)
+        return;
+    stream_close(connection);
+    connection->state = STATE_CLOSED;
     unlink_connection(connection);
     peer_release(&connection->peer);
     bytes_release(&connection->in);
     bytes_release(&connection->out);
-    free(connection);
+    bury_when_unused(connection);
 }
 
-/* The caller does not touch the connection afterwards, unless it holds it in a list of turns. */
-static void close_connection(struct connection *connection)
+void connections_bury(struct reactor *reactor)
 {
-    if (connection->state != STATE_CLOSED) {
-        connection->state = STATE_CLOSED;
-        if (connection->tls)
-            SSL_shutdown(connection->tls);
-        SSL_free(connection->tls);
-        connection->tls = NULL;
-        close(connection->fd);
-        ERR_clear_error();
+    struct connection *connection = reactor->dead, *next;
+
+    reactor->dead = NULL;
+    for (; connection; connection = next) {
+        next = connection->next_dead;
+        free(connection);
     }
-    free_when_unused(connection);
 }
 
-/* At most one line a second for what a peer did wrong: a flood of bad connections must not flood the log. */
-static void log_refused(const struct connection *connection)
+static const char *describe_peer(int fd, char text[64])
+{
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof(address);
+    char host[INET6_ADDRSTRLEN] = "";
+
+    getpeername(fd, (struct sockaddr *)&address, &len);
+    const struct sockaddr_in *in4 = (const struct sockaddr_in *)&address;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+
+    if (address.ss_family == AF_INET)
+        inet_ntop(AF_INET, &in4->sin_addr, host, sizeof(host));
+    if (address.ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+    if (!host[0])
+        return "local";
+    snprintf(text, 64, "%s port %u", host, ntohs(address.ss_family == AF_INET ? in4->sin_port : in6->sin6_port));
+    return text;
+}
+
+/* At most one line a second for what peers did wrong: a flood of bad connections must not flood the log. */
+static void refuse(struct connection *connection)
 {
     static _Atomic uint64_t last_ms;
     uint64_t now = reactor_now_ms(), last = atomic_load(&last_ms);
+    char text[64];
 
-    if (connection->state != STATE_OPEN)
-        metric_add(connection->reactor->worker, METRIC_TLS_FAILURES, 1);
+    metric_add(connection->reactor->worker,
+               connection->state == STATE_TLS ? METRIC_TLS_FAILURES : METRIC_PROTOCOL_ERRORS, 1);
     if (now - last >= 1000 && atomic_compare_exchange_strong(&last_ms, &last, now))
-        log_event(LOG_LEVEL_WARNING, "connection closed", "detail", failure_detail(), NULL);
+        log_event(LOG_LEVEL_WARNING, "connection closed", "peer", describe_peer(connection->fd, text), "detail",
+                  failure_detail(), NULL);
+    connection_close(connection);
 }
 
-static void watch(struct connection *connection, bool want_write, bool want_read)
-{
-    struct epoll_event event = {.events = (want_read ? EPOLLIN : 0u) | (want_write ? EPOLLOUT : 0u),
-                                .data.ptr = &connection->watched};
+/* --- turns --- */
 
-    if (connection->want_write == want_write && connection->want_read == want_read)
-        return;
-    connection->want_write = want_write;
-    connection->want_read = want_read;
-    epoll_ctl(connection->reactor->epoll, EPOLL_CTL_MOD, connection->fd, &event);
-}
-
-/* Enough is waiting: no more requests are read until some of it has gone. */
-static bool saturated(const struct connection *connection)
-{
-    return connection->outstanding >= OUTSTANDING_MAX || connection->out.len - connection->out_start >= OUT_HIGH;
-}
-
-/* --- bytes in and out --- */
-
-/* Bytes read; 0 when there are none at the moment; -1 when the connection is over. */
-static ssize_t read_some(struct connection *connection, uint8_t *to, size_t room)
-{
-    if (!connection->tls) {
-        ssize_t n = recv(connection->fd, to, room, 0);
-
-        if (n > 0)
-            return n;
-        return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
-    }
-    size_t n = 0;
-    if (SSL_read_ex(connection->tls, to, room, &n))
-        return (ssize_t)n;
-    int error = SSL_get_error(connection->tls, 0);
-
-    ERR_clear_error();
-    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
-}
-
-static ssize_t write_some(struct connection *connection, const uint8_t *from, size_t len)
-{
-    if (!connection->tls) {
-        ssize_t n = send(connection->fd, from, len, MSG_NOSIGNAL);
-
-        if (n >= 0)
-            return n;
-        return errno == EAGAIN || errno == EINTR ? 0 : -1;
-    }
-    size_t n = 0;
-    if (SSL_write_ex(connection->tls, from, len, &n))
-        return (ssize_t)n;
-    int error = SSL_get_error(connection->tls, 0);
-
-    ERR_clear_error();
-    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
-}
-
-static void give_back(struct bytes *buffer, size_t *start)
-{
-    bytes_clear(buffer);
-    *start = 0;
-    if (buffer->capacity > BUFFER_KEEP)
-        bytes_release(buffer);
-}
-
-/* False when the connection is over. */
-static bool flush(struct connection *connection)
-{
-    while (connection->out_start < connection->out.len) {
-        ssize_t n = write_some(connection, connection->out.data + connection->out_start,
-                               connection->out.len - connection->out_start);
-
-        if (n < 0)
-            return false;
-        if (n == 0) {
-            watch(connection, true, !saturated(connection));
-            return true;
-        }
-        connection->out_start += (size_t)n;
-    }
-    give_back(&connection->out, &connection->out_start);
-    watch(connection, false, !saturated(connection));
-    return true;
-}
-
-static size_t available(const struct connection *connection)
-{
-    return connection->in.len - connection->in_start;
-}
-
-/* Room at the end of `in`, after moving what is left to its beginning when that saves growing. */
-static uint8_t *make_room(struct connection *connection)
-{
-    struct bytes *in = &connection->in;
-
-    if (connection->in_start && in->len + READ_SIZE > in->capacity) {
-        memmove(in->data, in->data + connection->in_start, available(connection));
-        in->len -= connection->in_start;
-        connection->in_start = 0;
-    }
-    return bytes_reserve(in, READ_SIZE);
-}
-
-/* --- messages --- */
-
-static size_t header_len(const struct connection *connection)
-{
-    return connection->ipc ? SP_IPC_HEADER_LEN : SP_TCP_HEADER_LEN;
-}
-
-/* The next whole frame's payload. *whole is false when bytes are missing. */
-static status_code next_frame(struct connection *connection, struct slice *payload, bool *whole)
-{
-    const uint8_t *at = connection->in.data + connection->in_start;
-    uint64_t len;
-
-    *whole = false;
-    if (available(connection) < header_len(connection))
-        return STATUS_OK;
-    TRY(sp_header_decode(connection->ipc, at, MESSAGE_MAX + SP_ID_LEN * BACKTRACE_MAX, &len));
-    if (available(connection) - header_len(connection) < len)
-        return STATUS_OK;
-    *payload = slice_of(at + header_len(connection), (size_t)len);
-    *whole = true;
-    return STATUS_OK;
-}
-
-/* The stack of ids before the message ends with the one whose top bit is set (sp-request-reply-01). */
-static status_code split_backtrace(struct slice payload, struct slice *backtrace, struct slice *message)
-{
-    for (size_t len = SP_ID_LEN; len <= payload.len && len <= SP_ID_LEN * BACKTRACE_MAX; len += SP_ID_LEN) {
-        if (!(payload.data[len - SP_ID_LEN] & 0x80))
-            continue;
-        *backtrace = slice_of(payload.data, len);
-        *message = slice_of(payload.data + len, payload.len - len);
-        return STATUS_OK;
-    }
-    FAIL(STATUS_PROTOCOL_ERROR, "a message without a request id");
-}
-
-static status_code send_reply(struct connection *connection, struct slice backtrace, struct slice reply)
-{
-    uint8_t header[SP_IPC_HEADER_LEN];
-    size_t len = sp_header_encode(connection->ipc, backtrace.len + reply.len, header);
-
-    bytes_append(&connection->out, header, len);
-    bytes_append(&connection->out, backtrace.data, backtrace.len);
-    bytes_append(&connection->out, reply.data, reply.len);
-    return bytes_ok(&connection->out);
-}
-
-static void slow_finished(void *context, struct bytes *reply)
-{
-    struct slow_reply *slow = context;
-
-    slow->reply = *reply;
-    *reply = (struct bytes)BYTES_SECRET;
-    reply->limit = 2 * MESSAGE_MAX;
-    reactor_post(slow->connection->reactor, slow);
-}
-
-static status_code send_to_pool(struct connection *connection, struct slice backtrace, struct slice message)
-{
-    struct slow_reply *slow = calloc(1, sizeof(*slow));
-
-    CHECK(slow, STATUS_OUT_OF_MEMORY, "no memory for a request");
-    slow->connection = connection;
-    slow->reply = (struct bytes)BYTES_SECRET;
-    memcpy(slow->backtrace, backtrace.data, backtrace.len);
-    slow->backtrace_len = backtrace.len;
-    status_code status =
-        server_run_slow(connection->reactor->server, connection->peer.local, message, slow_finished, slow);
-    if (status != STATUS_OK) {
-        free(slow);
-        return status;
-    }
-    connection->outstanding++;
-    return STATUS_OK;
-}
-
-static status_code answer_frame(struct connection *connection, struct slice payload)
+static void ask_for_turn(struct connection *connection)
 {
     struct reactor *reactor = connection->reactor;
-    struct slice backtrace, message;
 
-    TRY(split_backtrace(payload, &backtrace, &message));
-    if (dispatch_is_slow(message))
-        return send_to_pool(connection, backtrace, message);
-    dispatch_message(reactor->node, reactor->worker, &connection->peer, message, &reactor->reply);
-    return send_reply(connection, backtrace, bytes_slice(&reactor->reply));
+    connection->in_turns = true;
+    connection->next_turn = NULL;
+    *reactor->last_turn = connection;
+    reactor->last_turn = &connection->next_turn;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* Answers what is at hand, for a slice of time. */
-static status_code answer_messages(struct connection *connection)
-{
-    uint64_t end = 0;
-
-    while (!saturated(connection)) {
-        struct slice payload;
-        bool whole;
-
-        TRY(next_frame(connection, &payload, &whole));
-        if (!whole || (end && now_ns() >= end))
-            break;
-        TRY(answer_frame(connection, payload));
-        connection->in_start += header_len(connection) + payload.len;
-        connection->since_ms = reactor_now_ms();
-        if (!end)
-            end = now_ns() + SLICE_NS;
-    }
-    if (available(connection) == 0)
-        give_back(&connection->in, &connection->in_start);
-    return STATUS_OK;
-}
-
-/* Reads what is there, up to a few messages' worth; the rest comes with the next turn of events. */
-static void read_all(struct connection *connection)
-{
-    for (unsigned rounds = 0; rounds < 4 && !saturated(connection); rounds++) {
-        uint8_t *to = make_room(connection);
-        ssize_t n = to ? read_some(connection, to, READ_SIZE) : -1;
-
-        if (n < 0)
-            connection->peer_closed = true;
-        if (n <= 0)
-            return;
-        if (available(connection) == 0)
-            connection->since_ms = reactor_now_ms();
-        connection->in.len += (size_t)n;
-        if ((size_t)n < READ_SIZE && !(connection->tls && SSL_has_pending(connection->tls)))
-            return;
-    }
-}
-
-/* Bytes that no event will announce any more: inside the TLS library, or a whole message in `in`. */
-static bool more_at_hand(struct connection *connection)
-{
-    struct slice payload;
-    bool whole;
-
-    if (saturated(connection))
-        return false;
-    if (connection->tls && SSL_has_pending(connection->tls))
-        return true;
-    return next_frame(connection, &payload, &whole) != STATUS_OK || whole;
-}
-
+/* Reading waits for its turn like answering does: what a client sends ahead stays in the kernel. */
 void connection_turn(struct connection *connection)
 {
+    uint64_t now = dispatch_now_ns();
+
     connection->in_turns = false;
     if (connection->state == STATE_CLOSED) {
-        free_when_unused(connection);
+        bury_when_unused(connection);
         return;
     }
-    if (connection->tls && SSL_has_pending(connection->tls))
-        read_all(connection);
-    status_code status = answer_messages(connection);
-    if (status != STATUS_OK)
-        log_refused(connection);
-    if (status != STATUS_OK || !flush(connection)) {
-        close_connection(connection);
+    connection->active = true;
+    if (!message_at_hand(connection) && !connection->peer_closed && !message_saturated(connection)) {
+        stream_read(connection);
+        connection->peer.arrived_ns = now;
+    }
+    if (message_answer_all(connection, now + SLICE_NS) != STATUS_OK) {
+        refuse(connection);
         return;
     }
-    bool more = more_at_hand(connection);
-    if (connection->peer_closed && !more && !connection->outstanding) {
-        close_connection(connection);
-        return;
-    }
-    if (!more)
-        return;
-    connection->in_turns = true;
-    reactor_add_turn(connection->reactor, connection, &connection->next_turn);
+    bool flushed = stream_flush(connection), more = message_at_hand(connection);
+
+    if (!flushed || (connection->peer_closed && !more && !connection->outstanding && !connection->unsent))
+        connection_close(connection);
+    else if (!message_saturated(connection) && (more || (connection->unread && !connection->peer_closed)))
+        ask_for_turn(connection);
 }
 
 void connection_slow_reply(struct slow_reply *slow)
@@ -391,129 +158,83 @@ void connection_slow_reply(struct slow_reply *slow)
     struct connection *connection = slow->connection;
 
     connection->outstanding--;
-    if (connection->state == STATE_CLOSED) {
-        free_when_unused(connection);
-    } else if (send_reply(connection, slice_of(slow->backtrace, slow->backtrace_len), bytes_slice(&slow->reply)) !=
-               STATUS_OK) {
-        close_connection(connection);
-    } else if (!connection->in_turns) {
-        /* Also takes up what had to wait while the pool was full of this connection's requests. */
-        connection_turn(connection);
-    }
+    connection->outstanding_len -= slow->message_len;
+    if (connection->state == STATE_CLOSED)
+        bury_when_unused(connection);
+    else if (message_send_slow_reply(connection, slow) != STATUS_OK)
+        connection_close(connection);
+    else if (!connection->in_turns)
+        connection_turn(connection); /* takes up what had to wait, too */
     bytes_release(&slow->reply);
     free(slow);
 }
 
-/* --- beginning --- */
+/* --- events --- */
 
-static status_code check_peer_certificate(struct connection *connection)
-{
-    X509 *certificate = SSL_get1_peer_certificate(connection->tls);
-    unsigned len = 0;
-    bool removed = false;
-    bool ok = certificate && X509_digest(certificate, EVP_sha256(), connection->peer.certificate_hash, &len);
-
-    X509_free(certificate);
-    CHECK(ok, STATUS_TLS_ERROR, "a client without a certificate");
-    TRY(members_is_removed(connection->reactor->node, connection->peer.certificate_hash, &removed));
-    CHECK(!removed, STATUS_TLS_ERROR, "the certificate of a removed node");
-    return STATUS_OK;
-}
-
-/* *done: the handshake is over. */
-static status_code tls_handshake(struct connection *connection, bool *done)
-{
-    char reason[160];
-    int result = SSL_accept(connection->tls);
-
-    *done = result == 1;
-    if (*done)
-        return check_peer_certificate(connection);
-    int error = SSL_get_error(connection->tls, result);
-    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
-        watch(connection, error == SSL_ERROR_WANT_WRITE, true);
-        return STATUS_OK;
-    }
-    long verified = SSL_get_verify_result(connection->tls);
-    FAIL(STATUS_TLS_ERROR, "TLS handshake: %s%s%s", failure_openssl_reason(reason, sizeof(reason)),
-         verified == X509_V_OK ? "" : ": ", verified == X509_V_OK ? "" : X509_verify_cert_error_string(verified));
-}
-
-static void send_sp_handshake(struct connection *connection)
-{
-    uint8_t handshake[SP_HANDSHAKE_LEN];
-
-    sp_handshake_encode(SP_PROTOCOL_REP, handshake);
-    bytes_append(&connection->out, handshake, sizeof(handshake));
-}
-
-static status_code take_sp_handshake(struct connection *connection)
-{
-    if (available(connection) < SP_HANDSHAKE_LEN)
-        return STATUS_OK;
-    TRY(sp_handshake_check(connection->in.data + connection->in_start, SP_PROTOCOL_REQ));
-    connection->in_start += SP_HANDSHAKE_LEN;
-    connection->state = STATE_OPEN;
-    return STATUS_OK;
-}
-
-static status_code progress(struct connection *connection)
+/* TLS, then SP, as far as they come. */
+static status_code begin(struct connection *connection)
 {
     bool done = true;
 
     if (connection->state == STATE_TLS) {
-        TRY(tls_handshake(connection, &done));
+        TRY(stream_handshake(connection, &done));
         if (!done)
             return STATUS_OK;
         connection->state = STATE_SP;
-        send_sp_handshake(connection);
+        message_send_handshake(connection);
     }
-    read_all(connection);
-    if (connection->state == STATE_SP)
-        TRY(take_sp_handshake(connection));
-    return STATUS_OK;
+    stream_read(connection);
+    connection->peer.arrived_ns = dispatch_now_ns();
+    return message_take_handshake(connection);
 }
 
-static void ready(struct watched *watched, struct reactor *reactor, uint32_t events)
+static void ready(struct watched *watched, uint32_t events)
 {
     struct connection *connection = (struct connection *)watched;
 
-    (void)reactor;
-    (void)events;
     if (connection->state == STATE_CLOSED)
         return;
-    if (progress(connection) != STATUS_OK) {
-        log_refused(connection);
-        close_connection(connection);
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        connection_close(connection); /* nothing that we say arrives any more */
         return;
     }
-    if (connection->state == STATE_OPEN && !connection->in_turns) {
+    if (connection->state != STATE_OPEN && begin(connection) != STATUS_OK) {
+        refuse(connection);
+        return;
+    }
+    if (connection->state == STATE_OPEN && !connection->in_turns)
         connection_turn(connection);
-        return;
-    }
-    if (!flush(connection) || connection->peer_closed)
-        close_connection(connection);
+    else if (connection->state == STATE_SP && (!stream_flush(connection) || connection->peer_closed))
+        connection_close(connection);
 }
 
-static status_code set_up(struct connection *connection, SSL_CTX *tls)
+/* --- beginning --- */
+
+static status_code link_connection(struct connection *connection)
 {
-    if (!tls) {
-        connection->state = STATE_SP;
-        send_sp_handshake(connection);
+    struct reactor *reactor = connection->reactor;
+    struct epoll_event event = {.events = EPOLLIN | (connection->want_write ? EPOLLOUT : 0u),
+                                .data.ptr = &connection->watched};
+
+    pthread_mutex_lock(&reactor->lock);
+    connection->next = reactor->connections;
+    if (connection->next)
+        connection->next->previous = connection;
+    reactor->connections = connection;
+    pthread_mutex_unlock(&reactor->lock);
+    atomic_fetch_add(&reactor->n_connections, 1);
+    metric_add(reactor->worker, METRIC_CONNECTIONS, 1);
+    /* From here on the reactor's thread may be using it. */
+    if (epoll_ctl(reactor->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0)
         return STATUS_OK;
-    }
-    connection->tls = SSL_new(tls);
-    CHECK(connection->tls && SSL_set_fd(connection->tls, connection->fd), STATUS_OUT_OF_MEMORY,
-          "no memory for a TLS connection");
-    SSL_set_mode(connection->tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_set_read_ahead(connection->tls, 1);
-    return STATUS_OK;
+    unlink_connection(connection);
+    FAIL(STATUS_IO_ERROR, "epoll: %s", strerror(errno));
 }
 
 status_code connection_open(struct reactor *reactor, int fd, SSL_CTX *tls, bool ipc, bool local)
 {
     struct connection *made = calloc(1, sizeof(*made));
-    struct epoll_event event = {.events = EPOLLIN | (tls ? 0u : EPOLLOUT)};
+    status_code status = STATUS_OK;
 
     CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for a connection");
     made->watched.ready = ready;
@@ -521,39 +242,53 @@ status_code connection_open(struct reactor *reactor, int fd, SSL_CTX *tls, bool 
     made->fd = fd;
     made->ipc = ipc;
     made->in = made->out = (struct bytes)BYTES_SECRET;
-    made->in.limit = 2 * (size_t)MESSAGE_MAX + READ_SIZE;
-    made->out.limit = OUT_HIGH + 3 * (size_t)MESSAGE_MAX;
+    made->in.limit = IN_MAX;
+    made->out.limit = OUT_MAX;
     made->peer.local = local;
     made->want_write = !tls;
     made->want_read = true;
-    made->since_ms = reactor_now_ms();
-    status_code status = set_up(made, tls);
-    if (status != STATUS_OK) {
-        SSL_free(made->tls);
-        bytes_release(&made->out);
-        free(made);
-        return status;
-    }
-    pthread_mutex_lock(&reactor->lock);
-    made->next = reactor->connections;
-    if (made->next)
-        made->next->previous = made;
-    reactor->connections = made;
-    pthread_mutex_unlock(&reactor->lock);
-    atomic_fetch_add(&reactor->n_connections, 1);
-    metric_add(reactor->worker, METRIC_CONNECTIONS, 1);
-    /* From here on the reactor's thread may be using it. */
-    event.data.ptr = &made->watched;
-    epoll_ctl(reactor->epoll, EPOLL_CTL_ADD, fd, &event);
-    return STATUS_OK;
+    made->in_since_ms = made->out_since_ms = reactor_now_ms();
+    made->state = tls ? STATE_TLS : STATE_SP;
+    if (tls)
+        status = stream_open(made, tls);
+    else
+        message_send_handshake(made);
+    if (status == STATUS_OK)
+        status = link_connection(made);
+    if (status == STATUS_OK)
+        return STATUS_OK;
+    SSL_free(made->tls);
+    bytes_release(&made->out);
+    free(made);
+    return status;
 }
+
+/* --- sweeping --- */
 
 static bool overdue(const struct connection *connection, uint64_t now)
 {
-    if (connection->state == STATE_TLS || connection->state == STATE_SP)
-        return now - connection->since_ms > HANDSHAKE_MS;
-    return connection->state == STATE_OPEN && available(connection) && !connection->in_turns &&
-           !connection->outstanding && now - connection->since_ms > MESSAGE_MS;
+    if (connection->state != STATE_OPEN)
+        return now - connection->in_since_ms > HANDSHAKE_MS;
+    if (connection->out.len > connection->out_start && now - connection->out_since_ms > WRITE_MS)
+        return true;
+    return connection_available(connection) && !connection->in_turns && !message_saturated(connection) &&
+           now - connection->in_since_ms > MESSAGE_MS;
+}
+
+static void give_back_buffers(struct connection *connection)
+{
+    if (connection->active || connection->in_turns) {
+        connection->active = false;
+        return;
+    }
+    if (connection->in.capacity && connection_available(connection) == 0)
+        bytes_release(&connection->in);
+    if (connection->out.capacity && connection->out.len == connection->out_start)
+        bytes_release(&connection->out);
+    if (!connection->in.capacity)
+        connection->in_start = 0;
+    if (!connection->out.capacity)
+        connection->out_start = 0;
 }
 
 void connections_sweep(struct reactor *reactor)
@@ -567,22 +302,30 @@ void connections_sweep(struct reactor *reactor)
     /* Others only ever put new ones in front; taking out is this thread's. */
     for (; connection; connection = next) {
         next = connection->next;
-        if (!overdue(connection, now))
+        if (overdue(connection, now)) {
+            (void)failure_set(STATUS_PROTOCOL_ERROR,
+                              "the client did not finish its handshake or its message in time, or did "
+                              "not take its answers");
+            refuse(connection);
             continue;
-        (void)failure_set(STATUS_TLS_ERROR, "a client did not finish its handshake or its message in time");
-        log_refused(connection);
-        close_connection(connection);
+        }
+        give_back_buffers(connection);
     }
 }
 
 void connections_close_all(struct reactor *reactor)
 {
-    struct connection *connection = reactor->connections, *next;
+    struct connection *connection, *next;
 
-    for (; connection; connection = next) {
-        next = connection->next;
-        connection->outstanding = 0;
+    for (connection = reactor->turns; connection; connection = next) {
+        next = connection->next_turn;
         connection->in_turns = false;
-        close_connection(connection);
+        bury_when_unused(connection);
     }
+    reactor->turns = NULL;
+    for (connection = reactor->connections; connection; connection = next) {
+        next = connection->next;
+        connection_close(connection);
+    }
+    connections_bury(reactor);
 }

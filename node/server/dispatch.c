@@ -1,21 +1,17 @@
 /* From message to answer: see dispatch.h. Buffers belong to the worker and are used again and again, so that a request
- * costs no allocation here. */
+ * costs no allocation here; what one message made large is given back, wiped, after it. */
 #include "server/dispatch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include "node.h"
 #include "protocol/writer.h"
+#include "server/access.h"
 
-#define RECHECK_NS     100000000ull  /* a ticket seen again is checked anew after this */
-#define DRAIN_GRACE_NS 2000000000ull /* how long a draining node goes on answering */
-#define ANSWERS_MAX    (MESSAGE_MAX - 2048u)
-
-struct caller_cache {
-    struct caller caller;
-    uint64_t revision;
-    uint64_t checked_ns;
-};
+#define REPLY_HEADER_MAX (TICKET_MAX + 512u)        /* array, header and count of a reply */
+#define FAILURE_MAX      (FAILURE_DETAIL_MAX + 16u) /* an answer that says no */
+#define BUFFER_KEEP      ((size_t)256 << 10)
 
 /* What one worker works with. */
 struct workspace {
@@ -23,14 +19,23 @@ struct workspace {
     struct bytes answers;
     struct bytes renewed;
     struct values request, answer, header;
+    struct login login;
 };
 
-static struct workspace
-    *workspaces[WORKERS_MAX]; /* each made and used by its worker alone, never freed while serving */
+/* One message being answered. */
+struct exchange {
+    struct workspace *workspace;
+    struct call call;
+    struct message message;
+    uint64_t expires_ns;      /* the client has given up after that; UINT64_MAX: never */
+    uint64_t now_ns;          /* when the request at hand began */
+    status_code ready;        /* whether the caches reflect what the client has seen */
+    const char *ready_detail; /* why not */
+};
 
-static _Atomic uint64_t draining_since_ns;
+static struct workspace *workspaces[WORKERS_MAX]; /* each made and used by its worker alone */
 
-static uint64_t now_ns(void)
+uint64_t dispatch_now_ns(void)
 {
     struct timespec now;
 
@@ -40,18 +45,21 @@ static uint64_t now_ns(void)
 
 static struct workspace *workspace_of(unsigned worker)
 {
-    if (!workspaces[worker]) {
-        struct workspace *made = calloc(1, sizeof(*made));
+    struct workspace *made;
 
-        if (!made)
-            return NULL;
-        for (unsigned i = 0; i < CALL_BUFFERS_MAX; i++)
-            made->buffers[i].secret = true;
-        made->answers.secret = true;
-        made->answers.limit = 2 * MESSAGE_MAX;
-        workspaces[worker] = made;
-    }
-    return workspaces[worker];
+    if (worker >= WORKERS_MAX || workspaces[worker] || !(made = calloc(1, sizeof(*made))))
+        return worker < WORKERS_MAX ? workspaces[worker] : NULL;
+    for (unsigned i = 0; i < CALL_BUFFERS_MAX; i++)
+        made->buffers[i].secret = true;
+    made->answers.secret = made->renewed.secret = true;
+    made->answers.limit = 2 * MESSAGE_MAX;
+    return workspaces[worker] = made;
+}
+
+static void keep_small(struct bytes *buffer)
+{
+    if (buffer->capacity > BUFFER_KEEP)
+        bytes_release(buffer);
 }
 
 void dispatch_release(void)
@@ -70,13 +78,6 @@ void dispatch_release(void)
     }
 }
 
-void peer_release(struct peer *peer)
-{
-    bytes_release(&peer->ticket);
-    free(peer->cache);
-    peer->cache = NULL;
-}
-
 bool dispatch_is_slow(struct slice message)
 {
     struct reader reader = reader_of(message);
@@ -88,268 +89,219 @@ bool dispatch_is_slow(struct slice message)
         read_any(&reader, &skipped) != STATUS_OK || read_array(&reader, &n) != STATUS_OK)
         return false;
     for (uint32_t i = 0; i < n; i++) {
-        if (read_array(&reader, &parts) != STATUS_OK || parts != 2 || read_uint(&reader, &number) != STATUS_OK ||
-            read_any(&reader, &skipped) != STATUS_OK)
+        if (read_array(&reader, &parts) != STATUS_OK || parts != 2 || read_uint(&reader, &number) != STATUS_OK)
             return false;
         const struct operation_info *info = operation_info(number);
 
         if (info && info->cost == COST_SLOW)
             return true;
+        if (i + 1 < n && read_any(&reader, &skipped) != STATUS_OK)
+            return false;
     }
     return false;
 }
 
-/* --- who calls --- */
-
-static status_code check_ticket(struct node *node, struct peer *peer, struct slice ticket, struct bytes *renewed)
-{
-    if (!peer->cache)
-        peer->cache = calloc(1, sizeof(*peer->cache));
-    CHECK(peer->cache, STATUS_OUT_OF_MEMORY, "no memory for a caller");
-    uint64_t revision = atomic_load_explicit(&node->revision, memory_order_acquire), now = now_ns();
-
-    if (peer->ticket.len && peer->cache->revision == revision && now - peer->cache->checked_ns < RECHECK_NS &&
-        slice_equal(bytes_slice(&peer->ticket), ticket))
-        return STATUS_OK;
-    bytes_clear(&peer->ticket);
-    TRY(users_check_ticket(node->users, ticket, &peer->cache->caller, renewed));
-    peer->cache->revision = revision;
-    peer->cache->checked_ns = now;
-    return bytes_assign(&peer->ticket, ticket);
-}
-
-static status_code identify(struct node *node, struct peer *peer, const struct values *header, struct caller *caller,
-                            struct bytes *renewed)
-{
-    struct slice ticket = values_bytes(header, FIELD_TICKET);
-
-    memset(caller, 0, sizeof(*caller));
-    caller->local = peer->local;
-    if (!ticket.len)
-        FAIL(STATUS_NOT_LOGGED_IN, "log in first");
-    CHECK(node->users, STATUS_CLUSTER_STATE, "this node belongs to no cluster yet");
-    TRY(check_ticket(node, peer, ticket, renewed));
-    *caller = peer->cache->caller;
-    caller->local = peer->local;
-    return STATUS_OK;
-}
-
-/* --- what is allowed --- */
-
-static status_code check_role(const struct caller *caller, const struct operation_info *info)
-{
-    static const char *const needed[] = {[ACCESS_ADMIN] = "an administrator",
-                                         [ACCESS_USER] = "a crypto-user",
-                                         [ACCESS_AUDITOR] = "an auditor or administrator"};
-    bool allowed = info->access == ACCESS_LOGGED_IN || (info->access == ACCESS_ADMIN && caller->role == ROLE_ADMIN) ||
-                   (info->access == ACCESS_USER && caller->role == ROLE_USER) ||
-                   (info->access == ACCESS_AUDITOR && (caller->role == ROLE_AUDITOR || caller->role == ROLE_ADMIN));
-
-    CHECK(allowed, STATUS_NOT_PERMITTED, "%s needs %s; %s is %s", info->name, needed[info->access], caller->user_name,
-          role_name(caller->role));
-    return STATUS_OK;
-}
-
-static bool works_without_cluster(enum operation operation, const struct operation_info *info)
-{
-    return info->access == ACCESS_LOCAL || operation == OP_HELLO || operation == OP_PING ||
-           operation == OP_NODE_DESCRIBE;
-}
-
-static bool is_cryptography(const struct operation_info *info)
-{
-    return info->access == ACCESS_USER;
-}
-
-static status_code check_state(struct node *node, enum operation operation, const struct operation_info *info,
-                               bool local)
-{
-    enum node_state state = atomic_load_explicit(&node->state, memory_order_acquire);
-    uint64_t since = 0;
-
-    CHECK(state != NODE_UNINITIALIZED || works_without_cluster(operation, info), STATUS_CLUSTER_STATE,
-          "%s: this node belongs to no cluster yet", info->name);
-    CHECK(state != NODE_FAILED || !is_cryptography(info), STATUS_SELF_TEST_FAILED,
-          "a self-test failed on this node: it does no cryptography; see its log");
-    if (state != NODE_DRAINING || local)
-        return STATUS_OK;
-    if (atomic_compare_exchange_strong(&draining_since_ns, &since, now_ns()))
-        return STATUS_OK;
-    CHECK(now_ns() - since < DRAIN_GRACE_NS, STATUS_BUSY, "this node is draining");
-    return STATUS_OK;
-}
-
-static status_code check_access(struct node *node, const struct call *call, const struct operation_info *info,
-                                status_code login, const char *login_detail)
-{
-    TRY(check_state(node, call->operation, info, call->caller.local));
-    if (info->access == ACCESS_ANYONE)
-        return STATUS_OK;
-    if (info->access == ACCESS_LOCAL) {
-        CHECK(call->caller.local, STATUS_NOT_PERMITTED, "%s is for the node's own socket on its machine", info->name);
-        return STATUS_OK;
-    }
-    CHECK(atomic_load_explicit(&node->cluster_active, memory_order_acquire), STATUS_CLUSTER_STATE,
-          "the cluster is not activated: its first administrator sets a password");
-    CHECK(login == STATUS_OK, login, "%s", login_detail);
-    return check_role(&call->caller, info);
-}
-
-/* --- running --- */
-
-static status_code run(struct call *call, const struct operation_info *info, status_code login,
-                       const char *login_detail)
-{
-    struct node *node = call->node;
-    operation_handler handler = operation_handler_of(call->operation);
-
-    CHECK(handler, STATUS_NOT_SUPPORTED, "operation %s is not offered by this node", info->name);
-    TRY(check_access(node, call, info, login, login_detail));
-    status_code status = handler(call);
-
-    if (node->audit && audit_wants(node->audit, call->operation)) {
-        char detail[FAILURE_DETAIL_MAX];
-
-        memcpy(detail, failure_detail(), sizeof(detail));
-        status_code recorded = audit_record(node->audit, call, status);
-        if (recorded != STATUS_OK && status == STATUS_OK)
-            return recorded;
-        if (status != STATUS_OK)
-            failure_set(status, "%s", detail);
-    }
-    return status;
-}
+/* --- answers --- */
 
 /* Details may hold bytes that a caller sent; what is not plain ASCII would not pass as text. */
-static void answer_failure(struct bytes *answers, struct values *answer, status_code status)
+static struct slice printable_detail(char text[FAILURE_DETAIL_MAX])
 {
-    char text[FAILURE_DETAIL_MAX];
-
-    snprintf(text, sizeof(text), "%s", failure_detail());
+    snprintf(text, FAILURE_DETAIL_MAX, "%s", failure_detail());
     for (char *c = text; *c; c++) {
         if (*c < ' ' || *c > '~')
             *c = '?';
     }
-    values_init(answer);
-    values_put_bytes(answer, FIELD_DETAIL, slice_text(text));
-    message_append_answer(answers, status, answer);
+    return slice_text(text);
 }
 
-static void answer(struct bytes *answers, struct values *answer_values, status_code status)
+static void append_failure(struct workspace *workspace, status_code status)
 {
-    size_t before = answers->len;
+    char text[FAILURE_DETAIL_MAX];
 
-    if (status == STATUS_OK)
-        message_append_answer(answers, STATUS_OK, answer_values);
-    if (status == STATUS_OK && (answers->overflow || answers->len > ANSWERS_MAX)) {
+    values_init(&workspace->answer);
+    values_put_bytes(&workspace->answer, FIELD_DETAIL, printable_detail(text));
+    message_append_answer(&workspace->answers, status, &workspace->answer);
+}
+
+/* `n_left` requests follow: each of them must still find room to be refused. */
+static status_code append_answer(struct workspace *workspace, status_code status, uint32_t n_left)
+{
+    struct bytes *answers = &workspace->answers;
+    size_t before = answers->len, room = MESSAGE_MAX - REPLY_HEADER_MAX - (n_left + 1) * (size_t)FAILURE_MAX;
+
+    if (status == STATUS_OK) {
+        message_append_answer(answers, STATUS_OK, &workspace->answer);
+        if (!answers->overflow && answers->len <= room)
+            return STATUS_OK;
+        secret_wipe(answers->data + before, answers->len - before);
         answers->len = before;
         answers->overflow = false;
-        status = failure_set(STATUS_TOO_LARGE, "the answer is too large: ask for less at a time");
+        status = failure_set(STATUS_TOO_LARGE, "the answers to this message exceed %u bytes: ask for less at a time",
+                             MESSAGE_MAX);
     }
-    if (status != STATUS_OK)
-        answer_failure(answers, answer_values, status);
+    append_failure(workspace, status);
+    return status;
 }
 
-/* One request of the batch: decoded, carried out, answered. */
-static bool serve_next(struct workspace *workspace, struct message *message, struct call *call, status_code ready,
-                       const char *ready_detail, status_code login, const char *login_detail)
+/* --- running --- */
+
+/* What changes something is recorded before it is answered: an act that cannot be recorded counts as failed. */
+static status_code record(struct call *call, status_code outcome)
 {
-    uint64_t number, start = now_ns();
+    enum node_state state = atomic_load_explicit(&call->node->state, memory_order_acquire);
+    struct audit *audit = state == NODE_UNINITIALIZED ? NULL : call->node->audit;
+    char detail[FAILURE_DETAIL_MAX];
+
+    if (!audit || !audit_wants(audit, call->operation))
+        return outcome;
+    memcpy(detail, failure_detail(), sizeof(detail));
+    status_code recorded = audit_record(audit, call, outcome);
+    if (outcome == STATUS_OK)
+        return recorded;
+    return failure_set(outcome, "%s", detail);
+}
+
+static status_code run(struct exchange *exchange, const struct operation_info *info)
+{
+    struct call *call = &exchange->call;
+    operation_handler handler = operation_handler_of(call->operation);
+
+    CHECK(exchange->ready == STATUS_OK, exchange->ready, "%s", exchange->ready_detail);
+    CHECK(exchange->now_ns <= exchange->expires_ns, STATUS_BUSY, "the request waited longer than its client does");
+    CHECK(handler, STATUS_NOT_SUPPORTED, "operation %s is not offered by this node", info->name);
+    status_code status = access_check(call, info, &exchange->workspace->login, exchange->now_ns);
+    if (status == STATUS_OK)
+        return record(call, handler(call));
+    /* Somebody known who tried what is not theirs is worth an entry; strangers cannot fill the log. */
+    return status == STATUS_NOT_PERMITTED && call->caller.role != ROLE_NONE ? record(call, status) : status;
+}
+
+/* One request of the batch: decoded, carried out, answered. False when those behind it cannot be read. */
+static bool serve_next(struct exchange *exchange, uint32_t n_left)
+{
+    struct workspace *workspace = exchange->workspace;
+    struct call *call = &exchange->call;
+    uint64_t number;
     bool readable;
-    status_code status = message_next_request(message, &number, &workspace->request, &readable);
+    status_code status = message_next_request(&exchange->message, &number, &workspace->request, &readable);
     const struct operation_info *info = operation_info(number);
 
     call->operation = (enum operation)number;
     call->n_buffers = 0;
     values_init(&workspace->answer);
-    if (status == STATUS_OK && ready != STATUS_OK)
-        status = failure_set(ready, "%s", ready_detail);
     if (status == STATUS_OK)
-        status = run(call, info, login, login_detail);
-    answer(&workspace->answers, &workspace->answer, status);
-    for (unsigned i = 0; i < call->n_buffers; i++)
+        status = run(exchange, info);
+    status = append_answer(workspace, status, n_left);
+    for (unsigned i = 0; i < call->n_buffers; i++) {
         bytes_clear(&workspace->buffers[i]);
+        keep_small(&workspace->buffers[i]);
+    }
+    uint64_t end = dispatch_now_ns();
     if (info)
-        metric_operation(call->worker, call->operation, status, now_ns() - start);
+        metric_operation(call->worker, call->operation, status, end - exchange->now_ns);
+    exchange->now_ns = end;
     return readable;
 }
 
-static void finish(struct node *node, struct workspace *workspace, uint32_t n, uint64_t start, struct bytes *reply)
+static void serve_all(struct exchange *exchange)
 {
+    uint32_t n = exchange->message.n, done = 0;
+
+    while (done < n) {
+        done++;
+        if (!serve_next(exchange, n - done))
+            break;
+    }
+    for (; done < n; done++) {
+        (void)failure_set(STATUS_PROTOCOL_ERROR, "an earlier request of this message is malformed");
+        append_failure(exchange->workspace, STATUS_PROTOCOL_ERROR);
+    }
+}
+
+static void finish(const struct exchange *exchange, uint64_t start_ns, struct bytes *reply)
+{
+    struct workspace *workspace = exchange->workspace;
+    struct node *node = exchange->call.node;
     struct values *header = &workspace->header;
 
     values_init(header);
     values_put_uint(header, FIELD_REVISION, atomic_load_explicit(&node->revision, memory_order_acquire));
-    values_put_uint(header, FIELD_DURATION_US, (now_ns() - start + 999) / 1000);
+    values_put_uint(header, FIELD_DURATION_US, (exchange->now_ns - start_ns + 999) / 1000);
     if (workspace->renewed.len)
         values_put_bytes(header, FIELD_TICKET, bytes_slice(&workspace->renewed));
     if (atomic_load_explicit(&node->state, memory_order_relaxed) == NODE_DRAINING)
         values_put_bool(header, FIELD_DRAINING, true);
-    message_begin(reply, header, n);
+    message_begin(reply, header, exchange->message.n);
     write_encoded(reply, bytes_slice(&workspace->answers));
 }
 
-static void refuse(struct node *node, struct workspace *workspace, status_code status, struct bytes *reply)
+void dispatch_refuse(struct node *node, status_code status, struct bytes *reply)
 {
-    struct values *header = &workspace->header;
+    struct values header;
+    char text[FAILURE_DETAIL_MAX];
 
-    values_init(header);
-    values_put_uint(header, FIELD_REVISION, atomic_load(&node->revision));
-    values_put_uint(header, FIELD_STATUS, (uint64_t)status);
-    values_put_bytes(header, FIELD_DETAIL, slice_text(failure_detail()));
-    values_put_uint(header, FIELD_VERSION_MIN, PROTOCOL_VERSION_MIN);
-    values_put_uint(header, FIELD_VERSION_MAX, PROTOCOL_VERSION);
+    values_init(&header);
+    values_put_uint(&header, FIELD_REVISION, atomic_load(&node->revision));
+    values_put_uint(&header, FIELD_STATUS, (uint64_t)status);
+    values_put_bytes(&header, FIELD_DETAIL, printable_detail(text));
+    values_put_uint(&header, FIELD_VERSION_MIN, PROTOCOL_VERSION_MIN);
+    values_put_uint(&header, FIELD_VERSION_MAX, PROTOCOL_VERSION);
+    if (atomic_load_explicit(&node->state, memory_order_relaxed) == NODE_DRAINING)
+        values_put_bool(&header, FIELD_DRAINING, true);
     bytes_clear(reply);
-    message_begin(reply, header, 0);
+    message_begin(reply, &header, 0);
 }
 
-static void serve(struct node *node, unsigned worker, struct peer *peer, struct workspace *workspace,
-                  struct message *message, struct bytes *reply)
+static uint64_t expiry(const struct values *header, uint64_t arrived_ns)
 {
-    char login_detail[FAILURE_DETAIL_MAX], ready_detail[FAILURE_DETAIL_MAX];
-    struct call call = {.node = node,
-                        .worker = worker,
-                        .request = &workspace->request,
-                        .answer = &workspace->answer,
-                        .buffers = workspace->buffers};
-    uint64_t start = now_ns(), revision = values_uint(&message->header, FIELD_REVISION, 0);
-    uint32_t done = 0;
-    status_code ready = node->users ? node_catch_up(node, revision) : STATUS_OK;
+    uint64_t timeout_ms = values_uint(header, FIELD_TIMEOUT_MS, 0);
 
-    if (ready != STATUS_OK)
+    return timeout_ms ? arrived_ns + timeout_ms * 1000000u : UINT64_MAX;
+}
+
+static void serve(struct exchange *exchange, struct peer *peer, struct bytes *reply)
+{
+    struct workspace *workspace = exchange->workspace;
+    struct call *call = &exchange->call;
+    const struct values *header = &exchange->message.header;
+    char ready_detail[FAILURE_DETAIL_MAX];
+    uint64_t start = dispatch_now_ns();
+
+    exchange->now_ns = start;
+    exchange->expires_ns = expiry(header, peer->arrived_ns ? peer->arrived_ns : start);
+    exchange->ready = node_catch_up(call->node, values_uint(header, FIELD_REVISION, 0));
+    if (exchange->ready != STATUS_OK)
         memcpy(ready_detail, failure_detail(), sizeof(ready_detail));
-    status_code login = identify(node, peer, &message->header, &call.caller, &workspace->renewed);
-    if (login != STATUS_OK)
-        memcpy(login_detail, failure_detail(), sizeof(login_detail));
-
-    while (done < message->n) {
-        done++;
-        if (!serve_next(workspace, message, &call, ready, ready_detail, login, login_detail))
-            break;
-    }
-    for (uint32_t i = done; i < message->n; i++) {
-        (void)failure_set(STATUS_PROTOCOL_ERROR, "an earlier request of this message is malformed");
-        answer_failure(&workspace->answers, &workspace->answer, STATUS_PROTOCOL_ERROR);
-    }
-    finish(node, workspace, message->n, start, reply);
+    exchange->ready_detail = ready_detail;
+    access_identify(call->node, peer, header, start, &call->caller, &workspace->renewed, &workspace->login);
+    serve_all(exchange);
+    finish(exchange, start, reply);
 }
 
 void dispatch_message(struct node *node, unsigned worker, struct peer *peer, struct slice encoded, struct bytes *reply)
 {
-    struct workspace *workspace = workspace_of(worker);
-    struct message message;
+    struct exchange exchange = {.workspace = workspace_of(worker)};
+    struct workspace *workspace = exchange.workspace;
 
     bytes_clear(reply);
-    if (!workspace)
+    if (!workspace) {
+        dispatch_refuse(node, failure_set(STATUS_OUT_OF_MEMORY, "no memory for a worker"), reply);
         return;
-    bytes_clear(&workspace->answers);
-    bytes_clear(&workspace->renewed);
+    }
+    exchange.call = (struct call){.node = node,
+                                  .worker = worker,
+                                  .request = &workspace->request,
+                                  .answer = &workspace->answer,
+                                  .buffers = workspace->buffers};
     metric_add(worker, METRIC_MESSAGES, 1);
     metric_add(worker, METRIC_BYTES_IN, (int64_t)encoded.len);
-    status_code status = message_open(encoded, &message);
+    status_code status = message_open(encoded, &exchange.message);
     if (status == STATUS_OK)
-        serve(node, worker, peer, workspace, &message, reply);
+        serve(&exchange, peer, reply);
     else
-        refuse(node, workspace, status, reply);
+        dispatch_refuse(node, status, reply);
     metric_add(worker, METRIC_BYTES_OUT, (int64_t)reply->len);
+    bytes_clear(&workspace->answers);
+    bytes_clear(&workspace->renewed);
+    keep_small(&workspace->answers);
 }

@@ -11,6 +11,7 @@ struct node;
 struct peer {
     bool local;                   /* the node's own socket: LOCAL operations are allowed */
     uint8_t certificate_hash[32]; /* SHA-256 of the client's certificate; zero without TLS */
+    uint64_t arrived_ns;          /* when the message at hand came in (dispatch_now_ns); 0: just now */
     struct bytes ticket;          /* the ticket that was checked last */
     struct caller_cache *cache;   /* what it said, and when to check again */
 };
@@ -20,9 +21,15 @@ void peer_release(struct peer *peer);
 /** Gives back what the workers used; when all of them have ended. */
 void dispatch_release(void);
 
+/** The clock of `arrived_ns`. */
+uint64_t dispatch_now_ns(void);
+
 /** Whether the message holds an operation that belongs in the slow pool. Cheap; false for malformed messages. */
 bool dispatch_is_slow(struct slice message);
 
 /** Answers one message. Never fails: what cannot be answered in detail is answered with a header status. `reply` is
  * cleared first. `worker` is this thread's number, below WORKERS_MAX. */
 void dispatch_message(struct node *node, unsigned worker, struct peer *peer, struct slice message, struct bytes *reply);
+
+/** Refuses a message as a whole, unread, with this thread's failure detail. */
+void dispatch_refuse(struct node *node, status_code status, struct bytes *reply);

@@ -8,12 +8,14 @@
 struct node;
 struct listener;
 
+#define LISTENER_URL_MAX 256
+
 struct listener_operations {
-    /** Stops accepting; connections go on. */
+    /** Stops accepting; connections go on. May be called again. */
     void (*stop_accepting)(struct listener *listener);
     /** Whether nothing is being answered at the moment. */
     int (*idle)(struct listener *listener);
-    /** Closes all connections and frees. */
+    /** Closes and frees; NNG's with its connections, a direct one when the reactors have ended. */
     void (*close)(struct listener *listener);
 };
 
@@ -22,7 +24,10 @@ struct listener {
 };
 
 /** `url`: tls+tcp://HOST:PORT, tcp://, ipc://PATH. `local`: LOCAL operations are allowed and no ticket is implied by it
- * (ipc with mode 0600). Port 0 picks a free one; `bound_url` (256 bytes) gets what was bound. */
+ * (ipc with mode 0600). Port 0 picks a free one; `bound_url` (LISTENER_URL_MAX) gets what was bound. */
 status_code listener_open_direct(struct node *node, const char *url, int local, char *bound_url,
                                  struct listener **listener);
 status_code listener_open_nng(struct node *node, const char *url, char *bound_url, struct listener **listener);
+
+/** STATUS_CONFIG_INVALID when HOST:PORT names another machine's reach: without TLS only loopback addresses will do. */
+status_code listener_check_loopback(const char *url, const char *host_and_port);

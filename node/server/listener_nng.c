@@ -1,27 +1,40 @@
-/* The NNG listener: rep0 with several contexts on any URL that NNG listens on. A context receives a message, has it
- * answered on NNG's thread or in the slow pool, sends the reply and receives again. */
+/* The NNG listener: rep0 with many contexts on any URL that NNG listens on. A context receives a message, has it
+ * answered on NNG's thread or in the slow pool, sends the reply and receives again.
+ *
+ * There are more contexts than desks: a context waits in the slow pool without holding up others, while a desk, which
+ * is a worker number and a reply buffer, is needed only for as long as a thread answers. */
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/supplemental/tls/tls.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include "identity/member.h"
 #include "node.h"
+#include "protocol/sp.h"
 #include "server/dispatch.h"
 #include "server/nng_tls_engine.h"
 #include "server/server.h"
 
-#define CONTEXTS 8u
+#define CONTEXTS   128u
+#define DESKS      8u
+#define REPLY_KEEP ((size_t)1 << 20)
 
 struct listener_nng;
+
+struct desk {
+    unsigned worker;
+    atomic_flag taken;
+    struct bytes reply;
+};
 
 struct exchange {
     struct listener_nng *listener;
     nng_ctx context;
     nng_aio *aio;
-    unsigned worker;
     enum { RECEIVING, ANSWERING, SENDING } state;
     nng_msg *message; /* while it is answered */
-    struct bytes reply;
+    struct peer peer;
 };
 
 struct listener_nng {
@@ -30,14 +43,13 @@ struct listener_nng {
     nng_socket socket;
     nng_listener endpoint;
     atomic_uint n_busy;
+    unsigned n_desks;
+    struct desk desks[DESKS];
     unsigned n_exchanges;
     struct exchange exchanges[CONTEXTS];
 };
 
-static status_code failed(const char *url, int code)
-{
-    FAIL(STATUS_IO_ERROR, "listen-nng: %s: %s", url, nng_strerror(code));
-}
+/* --- answering --- */
 
 static void receive(struct exchange *exchange)
 {
@@ -51,6 +63,7 @@ static void send_reply(struct exchange *exchange, const struct bytes *reply)
     nng_msg *message = exchange->message;
 
     exchange->message = NULL;
+    secret_wipe(nng_msg_body(message), nng_msg_len(message));
     nng_msg_clear(message);
     if (nng_msg_append(message, reply->data, reply->len) != 0) {
         nng_msg_free(message);
@@ -68,17 +81,41 @@ static void slow_finished(void *context, struct bytes *reply)
     send_reply(context, reply);
 }
 
+static void send_to_pool(struct exchange *exchange, struct slice message)
+{
+    CLEANUP(bytes_release) struct bytes refusal = BYTES_SECRET;
+    struct node *node = exchange->listener->node;
+    status_code status = slow_pool_run(server_slow_pool(node->server), false, message, slow_finished, exchange);
+
+    if (status == STATUS_OK)
+        return;
+    dispatch_refuse(node, status, &refusal);
+    send_reply(exchange, &refusal);
+}
+
+static struct desk *take_desk(struct listener_nng *listener)
+{
+    for (unsigned i = 0; i < listener->n_desks; i++) {
+        if (!atomic_flag_test_and_set_explicit(&listener->desks[i].taken, memory_order_acquire))
+            return &listener->desks[i];
+    }
+    return NULL;
+}
+
 static void answer(struct exchange *exchange)
 {
     struct slice message = slice_of(nng_msg_body(exchange->message), nng_msg_len(exchange->message));
-    struct server *server = exchange->listener->node->server;
-    struct peer peer = {.local = false, .ticket = BYTES_INIT};
+    struct desk *desk = dispatch_is_slow(message) ? NULL : take_desk(exchange->listener);
 
-    if (dispatch_is_slow(message) && server_run_slow(server, false, message, slow_finished, exchange) == STATUS_OK)
+    if (!desk) {
+        send_to_pool(exchange, message);
         return;
-    dispatch_message(exchange->listener->node, exchange->worker, &peer, message, &exchange->reply);
-    peer_release(&peer);
-    send_reply(exchange, &exchange->reply);
+    }
+    dispatch_message(exchange->listener->node, desk->worker, &exchange->peer, message, &desk->reply);
+    send_reply(exchange, &desk->reply);
+    if (desk->reply.capacity > REPLY_KEEP)
+        bytes_release(&desk->reply);
+    atomic_flag_clear_explicit(&desk->taken, memory_order_release);
 }
 
 static void progress(void *argument)
@@ -109,6 +146,8 @@ static void progress(void *argument)
     answer(exchange);
 }
 
+/* --- going --- */
+
 static struct listener_nng *nng_of(struct listener *listener)
 {
     return (struct listener_nng *)listener;
@@ -130,82 +169,142 @@ static void close_listener(struct listener *base)
 
     nng_close(listener->socket);
     for (unsigned i = 0; i < listener->n_exchanges; i++) {
-        struct exchange *exchange = &listener->exchanges[i];
-
-        nng_aio_stop(exchange->aio);
-        nng_aio_free(exchange->aio);
-        bytes_release(&exchange->reply);
+        nng_aio_stop(listener->exchanges[i].aio);
+        nng_aio_free(listener->exchanges[i].aio);
+        peer_release(&listener->exchanges[i].peer);
     }
+    for (unsigned i = 0; i < listener->n_desks; i++)
+        bytes_release(&listener->desks[i].reply);
     free(listener);
 }
 
 static const struct listener_operations operations = {stop_accepting, idle, close_listener};
 
-static int start_exchanges(struct listener_nng *listener)
-{
-    for (unsigned i = 0; i < CONTEXTS; i++) {
-        struct exchange *exchange = &listener->exchanges[i];
-        int code;
+/* --- coming --- */
 
-        exchange->worker = server_take_worker(listener->node->server);
-        if (exchange->worker >= WORKERS_MAX)
-            return listener->n_exchanges ? 0 : NNG_ENOMEM;
-        exchange->listener = listener;
-        exchange->reply = (struct bytes)BYTES_SECRET;
-        exchange->reply.limit = 2 * MESSAGE_MAX;
-        if ((code = nng_aio_alloc(&exchange->aio, progress, exchange)) != 0)
-            return code;
-        listener->n_exchanges++;
-        if ((code = nng_ctx_open(&exchange->context, listener->socket)) != 0)
-            return code;
+enum reach { REACH_TLS, REACH_PLAIN, REACH_FILE, REACH_MACHINE };
+
+static const struct scheme {
+    const char *prefix;
+    enum reach reach;
+} SCHEMES[] = {
+    {"tls+tcp://", REACH_TLS}, {"tls+tcp4://", REACH_TLS}, {"tls+tcp6://", REACH_TLS},     {"wss://", REACH_TLS},
+    {"wss4://", REACH_TLS},    {"wss6://", REACH_TLS},     {"tcp://", REACH_PLAIN},        {"tcp4://", REACH_PLAIN},
+    {"tcp6://", REACH_PLAIN},  {"ws://", REACH_PLAIN},     {"ws4://", REACH_PLAIN},        {"ws6://", REACH_PLAIN},
+    {"ipc://", REACH_FILE},    {"unix://", REACH_FILE},    {"abstract://", REACH_MACHINE}, {"inproc://", REACH_MACHINE},
+};
+
+static const struct scheme *scheme_of(const char *url)
+{
+    for (unsigned i = 0; i < sizeof(SCHEMES) / sizeof(*SCHEMES); i++) {
+        if (strncmp(url, SCHEMES[i].prefix, strlen(SCHEMES[i].prefix)) == 0)
+            return &SCHEMES[i];
     }
-    return 0;
+    return NULL;
 }
 
-static int use_tls(struct listener_nng *listener)
+static status_code must(int code, const char *url)
+{
+    CHECK(code == 0, STATUS_IO_ERROR, "listen-nng: %s: %s", url, nng_strerror(code));
+    return STATUS_OK;
+}
+
+static status_code check_peer(void *context, const uint8_t certificate_hash[32])
+{
+    bool removed = false;
+
+    TRY(members_is_removed(context, certificate_hash, &removed));
+    CHECK(!removed, STATUS_TLS_ERROR, "the certificate of a node that was removed from the cluster");
+    return STATUS_OK;
+}
+
+static status_code use_tls(struct listener_nng *listener, const char *url)
 {
     SSL_CTX *context;
     nng_tls_config *config;
 
-    if (identity_tls_context(listener->node->identity, &context) != STATUS_OK)
-        return NNG_ESTATE;
-    status_code status = nng_tls_engine_use_openssl(context);
+    TRY(identity_tls_context(listener->node->identity, &context));
+    status_code status = nng_tls_engine_use_openssl(context, check_peer, listener->node);
     SSL_CTX_free(context);
-    if (status != STATUS_OK)
-        return NNG_ENOTSUP;
-    int code = nng_tls_config_alloc(&config, NNG_TLS_MODE_SERVER);
-    if (code == 0)
-        code = nng_listener_set_ptr(listener->endpoint, NNG_OPT_TLS_CONFIG, config);
-    if (code == 0)
-        nng_tls_config_free(config); /* the listener holds its own reference */
-    return code;
+    TRY(status);
+    TRY(must(nng_tls_config_alloc(&config, NNG_TLS_MODE_SERVER), url));
+    int code = nng_listener_set_ptr(listener->endpoint, NNG_OPT_TLS_CONFIG, config);
+    nng_tls_config_free(config); /* the listener holds its own reference */
+    return must(code, url);
 }
 
-static bool has_tls(const char *url)
+static status_code check_plain(const char *url, const char *rest)
 {
-    return strncmp(url, "tls+", 4) == 0 || strncmp(url, "wss:", 4) == 0;
+    char authority[LISTENER_URL_MAX];
+
+    snprintf(authority, sizeof(authority), "%.*s", (int)strcspn(rest, "/"), rest);
+    return listener_check_loopback(url, authority);
 }
 
-static int open_parts(struct listener_nng *listener, const char *url, char *bound_url)
+/* What the URL's reach asks for before it may be listened on. */
+static status_code secure(struct listener_nng *listener, const char *url)
 {
-    int port, code;
+    const struct scheme *scheme = scheme_of(url);
 
-    /* The first NNG call initializes the library, which registers its own TLS engine; the last registration wins. */
-    if ((code = nng_rep0_open(&listener->socket)) != 0)
-        return code;
-    if ((code = nng_socket_set_size(listener->socket, NNG_OPT_RECVMAXSZ, MESSAGE_MAX)) != 0 ||
-        (code = nng_listener_create(&listener->endpoint, listener->socket, url)) != 0 ||
-        (has_tls(url) && (code = use_tls(listener)) != 0) || (code = start_exchanges(listener)) != 0 ||
-        (code = nng_listener_start(listener->endpoint, 0)) != 0)
-        return code;
-    snprintf(bound_url, 256, "%.255s", url);
-    const char *colon = strrchr(url, ':');
-    if (colon && strcmp(colon, ":0") == 0 &&
+    CHECK(scheme, STATUS_CONFIG_INVALID,
+          "listen-nng: %s: the schemes are tls+tcp, wss, ipc, inproc, abstract, and on loopback addresses tcp and ws",
+          url);
+    if (scheme->reach == REACH_PLAIN)
+        TRY(check_plain(url, url + strlen(scheme->prefix)));
+    TRY(must(nng_listener_create(&listener->endpoint, listener->socket, url), url));
+    if (scheme->reach == REACH_FILE)
+        return must(nng_listener_set_int(listener->endpoint, NNG_OPT_IPC_PERMISSIONS, 0600), url);
+    return scheme->reach == REACH_TLS ? use_tls(listener, url) : STATUS_OK;
+}
+
+static status_code start_exchanges(struct listener_nng *listener, const char *url)
+{
+    for (unsigned i = 0; i < DESKS; i++) {
+        unsigned worker = server_take_worker(listener->node->server);
+
+        if (worker >= WORKERS_MAX)
+            break; /* fewer will do; without any, all goes through the slow pool */
+        listener->desks[i] = (struct desk){.worker = worker, .taken = ATOMIC_FLAG_INIT, .reply = BYTES_SECRET};
+        listener->desks[i].reply.limit = 2 * MESSAGE_MAX;
+        listener->n_desks++;
+    }
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        struct exchange *exchange = &listener->exchanges[i];
+
+        exchange->listener = listener;
+        TRY(must(nng_aio_alloc(&exchange->aio, progress, exchange), url));
+        listener->n_exchanges++;
+        TRY(must(nng_ctx_open(&exchange->context, listener->socket), url));
+    }
+    return STATUS_OK;
+}
+
+/* With the port that was picked where the URL says :0. */
+static void describe_bound(const struct listener_nng *listener, const char *url, char *bound_url)
+{
+    const char *authority = strstr(url, "://") + 3;
+    size_t end = (size_t)(authority - url) + strcspn(authority, "/");
+    int port;
+
+    if (end > 2 && strncmp(url + end - 2, ":0", 2) == 0 &&
         nng_listener_get_int(listener->endpoint, NNG_OPT_TCP_BOUND_PORT, &port) == 0)
-        snprintf(bound_url, 256, "%.*s:%d", (int)(colon - url), url, port);
+        snprintf(bound_url, LISTENER_URL_MAX, "%.*s:%d%s", (int)(end - 2), url, port, url + end);
+    else
+        snprintf(bound_url, LISTENER_URL_MAX, "%.255s", url);
+}
+
+static status_code open_parts(struct listener_nng *listener, const char *url, char *bound_url)
+{
+    /* The first NNG call initializes the library, which registers its own TLS engine; the last registration wins. */
+    TRY(must(nng_rep0_open(&listener->socket), url));
+    TRY(must(nng_socket_set_size(listener->socket, NNG_OPT_RECVMAXSZ, MESSAGE_MAX + SP_ID_LEN), url));
+    TRY(secure(listener, url));
+    TRY(start_exchanges(listener, url));
+    TRY(must(nng_listener_start(listener->endpoint, 0), url));
+    describe_bound(listener, url, bound_url);
     for (unsigned i = 0; i < listener->n_exchanges; i++)
         receive(&listener->exchanges[i]);
-    return 0;
+    return STATUS_OK;
 }
 
 status_code listener_open_nng(struct node *node, const char *url, char *bound_url, struct listener **listener)
@@ -215,10 +314,10 @@ status_code listener_open_nng(struct node *node, const char *url, char *bound_ur
     CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for a listener");
     made->base.operations = &operations;
     made->node = node;
-    int code = open_parts(made, url, bound_url);
-    if (code != 0) {
+    status_code status = open_parts(made, url, bound_url);
+    if (status != STATUS_OK) {
         close_listener(&made->base);
-        return failed(url, code);
+        return status;
     }
     *listener = &made->base;
     return STATUS_OK;

@@ -1,8 +1,7 @@
-/* NNG's TLS engine interface on OpenSSL. A connection is an SSL between two memory BIOs' places: OpenSSL's input and
- * output go through a BIO of ours to NNG's underlying stream, which may say "not now".
+/* NNG's TLS engine interface on OpenSSL. OpenSSL's input and output go through a BIO of ours to NNG's underlying
+ * stream, which may say "not now". NNG calls the functions of a connection one at a time.
  *
- * The interface grew between NNG 1.5 and 1.10 only by functions of the connection (peer name) at its end, by the
- * version that the header says, and by TLS-PSK; the engine's version member tells NNG which of them it has. */
+ * Between NNG 1.5 and 1.10 the interface grew by the names of the peer and by TLS-PSK. */
 #include "server/nng_tls_engine.h"
 
 #include <limits.h>
@@ -14,6 +13,8 @@
 #include <string.h>
 #include "crypto/key.h"
 
+#define HAS_PEER_NAMES_AND_PSK (NNG_MAJOR_VERSION > 1 || NNG_MINOR_VERSION >= 10)
+
 struct nng_tls_engine_config {
     SSL_CTX *context;
     nng_tls_mode mode;
@@ -21,9 +22,17 @@ struct nng_tls_engine_config {
 };
 
 struct nng_tls_engine_conn {
-    void *stream; /* NNG's handle for the bytes underneath */
     SSL *tls;
+    bool server;
 };
+
+/* For server configurations: certificate, key and trust of this node, as the direct listener has them, and who is let
+ * in. Set before the listeners that use it are made. */
+static struct {
+    SSL_CTX *context;
+    nng_tls_peer_check check;
+    void *check_context;
+} node_side;
 
 /* --- the BIO between OpenSSL and NNG's stream --- */
 
@@ -80,7 +89,7 @@ static int conn_init(nng_tls_engine_conn *conn, void *stream, nng_tls_engine_con
 {
     BIO *bio = stream_bio(stream);
 
-    conn->stream = stream;
+    conn->server = config->mode == NNG_TLS_MODE_SERVER;
     conn->tls = bio ? SSL_new(config->context) : NULL;
     if (!conn->tls) {
         BIO_free(bio);
@@ -88,11 +97,12 @@ static int conn_init(nng_tls_engine_conn *conn, void *stream, nng_tls_engine_con
     }
     SSL_set_bio(conn->tls, bio, bio);
     SSL_set_mode(conn->tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    if (config->mode == NNG_TLS_MODE_SERVER)
+    if (conn->server)
         SSL_set_accept_state(conn->tls);
     else
         SSL_set_connect_state(conn->tls);
-    if (config->mode == NNG_TLS_MODE_CLIENT && config->server[0] &&
+    SSL_set_options(conn->tls, SSL_OP_CLEANSE_PLAINTEXT);
+    if (!conn->server && config->server[0] &&
         (!SSL_set_tlsext_host_name(conn->tls, config->server) || !SSL_set1_host(conn->tls, config->server)))
         return NNG_ENOMEM;
     return 0;
@@ -130,17 +140,33 @@ static int code_of(nng_tls_engine_conn *conn, int result)
     }
 }
 
+static int check_client(nng_tls_engine_conn *conn)
+{
+    X509 *certificate = SSL_get1_peer_certificate(conn->tls);
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    unsigned len;
+    bool ok = certificate && X509_digest(certificate, EVP_sha256(), hash, &len) &&
+              node_side.check(node_side.check_context, hash) == STATUS_OK;
+
+    X509_free(certificate);
+    return ok ? 0 : NNG_EPEERAUTH;
+}
+
 static int conn_handshake(nng_tls_engine_conn *conn)
 {
+    ERR_clear_error(); /* by which OpenSSL tells what became of a call */
     int result = SSL_do_handshake(conn->tls);
 
-    return result == 1 ? 0 : code_of(conn, result);
+    if (result != 1)
+        return code_of(conn, result);
+    return conn->server ? check_client(conn) : 0;
 }
 
 static int conn_recv(nng_tls_engine_conn *conn, uint8_t *data, size_t *len)
 {
     size_t n = 0;
 
+    ERR_clear_error();
     if (!SSL_read_ex(conn->tls, data, *len, &n))
         return code_of(conn, 0);
     *len = n;
@@ -151,6 +177,7 @@ static int conn_send(nng_tls_engine_conn *conn, const uint8_t *data, size_t *len
 {
     size_t n = 0;
 
+    ERR_clear_error();
     if (!SSL_write_ex(conn->tls, data, *len, &n))
         return code_of(conn, 0);
     *len = n;
@@ -165,16 +192,43 @@ static bool conn_verified(nng_tls_engine_conn *conn)
     return certificate && SSL_get_verify_result(conn->tls) == X509_V_OK;
 }
 
-/* --- configurations --- */
+#if HAS_PEER_NAMES_AND_PSK
+static char *conn_peer_cn(nng_tls_engine_conn *conn)
+{
+    X509 *certificate = SSL_get1_peer_certificate(conn->tls);
+    char name[256] = "";
 
-static SSL_CTX *node_context; /* certificate, key and trust of this node, as the direct listener has them */
+    if (certificate)
+        X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, sizeof(name));
+    X509_free(certificate);
+    return name[0] ? nng_strdup(name) : NULL;
+}
+
+/* None are told: nobody here asks. */
+static char **conn_peer_alt_names(nng_tls_engine_conn *conn)
+{
+    (void)conn;
+    return NULL;
+}
+
+static int config_psk(nng_tls_engine_config *config, const char *identity, const uint8_t *key, size_t len)
+{
+    (void)config;
+    (void)identity;
+    (void)key;
+    (void)len;
+    return NNG_ENOTSUP; /* clients of a node have certificates */
+}
+#endif
+
+/* --- configurations --- */
 
 static int config_init(nng_tls_engine_config *config, nng_tls_mode mode)
 {
     config->mode = mode;
     if (mode == NNG_TLS_MODE_SERVER) {
-        config->context = node_context;
-        return SSL_CTX_up_ref(node_context) ? 0 : NNG_ENOMEM;
+        config->context = node_side.context;
+        return SSL_CTX_up_ref(node_side.context) ? 0 : NNG_ENOMEM;
     }
     config->context = SSL_CTX_new_ex(crypto_context(), NULL, TLS_client_method());
     if (!config->context)
@@ -261,6 +315,9 @@ static nng_tls_engine_config_ops config_operations = {
     .ca_chain = config_ca_chain,
     .own_cert = config_own_cert,
     .version = config_version,
+#if HAS_PEER_NAMES_AND_PSK
+    .psk = config_psk,
+#endif
 };
 
 static nng_tls_engine_conn_ops conn_operations = {
@@ -272,6 +329,10 @@ static nng_tls_engine_conn_ops conn_operations = {
     .recv = conn_recv,
     .send = conn_send,
     .verified = conn_verified,
+#if HAS_PEER_NAMES_AND_PSK
+    .peer_cn = conn_peer_cn,
+    .peer_alt_names = conn_peer_alt_names,
+#endif
 };
 
 static const nng_tls_engine engine = {
@@ -283,11 +344,13 @@ static const nng_tls_engine engine = {
     .fips_mode = false,
 };
 
-status_code nng_tls_engine_use_openssl(SSL_CTX *server_context)
+status_code nng_tls_engine_use_openssl(SSL_CTX *server_context, nng_tls_peer_check check, void *check_context)
 {
     SSL_CTX_up_ref(server_context);
-    SSL_CTX_free(node_context);
-    node_context = server_context;
+    SSL_CTX_free(node_side.context);
+    node_side.context = server_context;
+    node_side.check = check;
+    node_side.check_context = check_context;
     if (!stream_method) {
         stream_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "NNG stream");
         CHECK(stream_method && BIO_meth_set_write(stream_method, stream_write) &&

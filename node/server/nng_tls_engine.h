@@ -5,6 +5,9 @@
 #include <openssl/ssl.h>
 #include "protocol/failure.h"
 
+/** Whether a client with this certificate (SHA-256 of its DER) is let in; called on NNG's threads. */
+typedef status_code (*nng_tls_peer_check)(void *context, const uint8_t certificate_hash[32]);
+
 /** Registers the engine for the process; after any other NNG call, because NNG registers its own at its first.
- * Listeners use `server_context`, of which a reference is kept. */
-status_code nng_tls_engine_use_openssl(SSL_CTX *server_context);
+ * Server configurations made from now on use `server_context`, of which a reference is kept. */
+status_code nng_tls_engine_use_openssl(SSL_CTX *server_context, nng_tls_peer_check check, void *check_context);

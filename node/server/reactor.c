@@ -1,5 +1,5 @@
 /* The reactor threads: see reactor.h. */
-#include "server/reactor_internal.h"
+#include "server/connection.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,17 +26,11 @@ uint64_t reactor_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-void reactor_add_turn(struct reactor *reactor, struct connection *connection, struct connection **next)
-{
-    *next = NULL;
-    *reactor->last_turn = connection;
-    reactor->last_turn = next;
-}
-
 void reactor_post(struct reactor *reactor, struct slow_reply *slow)
 {
     const uint64_t one = 1;
 
+    atomic_fetch_add(&reactor->n_posted, 1);
     pthread_mutex_lock(&reactor->lock);
     slow->next = reactor->slow_replies;
     reactor->slow_replies = slow;
@@ -59,6 +53,7 @@ static void take_slow_replies(struct reactor *reactor)
     for (; slow; slow = next) {
         next = slow->next;
         connection_slow_reply(slow);
+        atomic_fetch_sub(&reactor->n_posted, 1);
     }
 }
 
@@ -69,7 +64,7 @@ static void take_turns(struct reactor *reactor)
     reactor->turns = NULL;
     reactor->last_turn = &reactor->turns;
     for (; connection; connection = next) {
-        next = connection_next_turn(connection);
+        next = connection->next_turn; /* the turn may ask for another one */
         connection_turn(connection);
     }
 }
@@ -89,7 +84,7 @@ static void *reactor_thread(void *argument)
             struct watched *watched = events[i].data.ptr;
 
             if (watched)
-                watched->ready(watched, reactor, events[i].events);
+                watched->ready(watched, events[i].events);
             else
                 take_slow_replies(reactor);
         }
@@ -98,6 +93,7 @@ static void *reactor_thread(void *argument)
             connections_sweep(reactor);
             swept = reactor_now_ms();
         }
+        connections_bury(reactor);
         if (reactor->reply.capacity > REPLY_KEEP)
             bytes_release(&reactor->reply);
     }
@@ -110,7 +106,6 @@ static status_code start_one(struct reactors *reactors, struct reactor *reactor,
 
     reactor->node = reactors->node;
     reactor->server = server;
-    reactor->all = reactors;
     reactor->worker = server_take_worker(server);
     reactor->reply = (struct bytes)BYTES_SECRET;
     reactor->reply.limit = 2 * MESSAGE_MAX;
@@ -144,7 +139,9 @@ status_code reactors_start(struct node *node, struct server *server, struct reac
 bool reactors_idle(struct reactors *reactors)
 {
     for (unsigned i = 0; i < reactors->n; i++) {
-        if (atomic_load(&reactors->reactor[i].busy))
+        struct reactor *reactor = &reactors->reactor[i];
+
+        if (atomic_load(&reactor->busy) || atomic_load(&reactor->n_posted) || atomic_load(&reactor->n_unsent))
             return false;
     }
     return true;
@@ -194,6 +191,16 @@ void reactors_unwatch(struct reactors *reactors, int fd)
     epoll_ctl(reactors->reactor[0].epoll, EPOLL_CTL_DEL, fd, NULL);
 }
 
+/* At most one line a second. */
+static void log_unadopted(void)
+{
+    static _Atomic uint64_t last_ms;
+    uint64_t now = reactor_now_ms(), last = atomic_load(&last_ms);
+
+    if (now - last >= 1000 && atomic_compare_exchange_strong(&last_ms, &last, now))
+        log_event(LOG_LEVEL_WARNING, "connection refused", "detail", failure_detail(), NULL);
+}
+
 void reactors_adopt(struct reactors *reactors, int fd, SSL_CTX *tls, bool ipc, bool local)
 {
     struct reactor *least = &reactors->reactor[0];
@@ -206,11 +213,11 @@ void reactors_adopt(struct reactors *reactors, int fd, SSL_CTX *tls, bool ipc, b
     }
     status_code status = STATUS_OK;
     if (total >= reactors->node->config.connections_max && !local)
-        status = failure_set(STATUS_BUSY, "%u connections are the limit (setting connections-max)", total);
+        status = failure_set(STATUS_BUSY, "%u connections are open, as many as connections-max allows", total);
     if (status == STATUS_OK)
         status = connection_open(least, fd, tls, ipc, local);
     if (status == STATUS_OK)
         return;
-    log_event(LOG_LEVEL_WARNING, "connection refused", "detail", failure_detail(), NULL);
+    log_unadopted();
     close(fd);
 }
