@@ -90,8 +90,10 @@ struct fixture *fixture_make(void (*configure)(struct node_config *config))
     struct fixture *fixture = calloc(1, sizeof *fixture);
 
     assert_non_null(fixture);
-    if (!crypto_started)
+    if (!crypto_started) {
         assert_int_equal(crypto_start(false, &policy), STATUS_OK);
+        atexit(crypto_stop);
+    }
     crypto_started = true;
     snprintf(fixture->folder, sizeof fixture->folder, "/tmp/hsm-objects-XXXXXX");
     assert_non_null(mkdtemp(fixture->folder));
@@ -225,9 +227,9 @@ void answer_attributes(const struct exchange *exchange, enum field field, struct
 
 struct id new_id(void)
 {
-    static uint64_t last;
+    static _Atomic uint64_t last;
     struct id id;
-    uint64_t number = ++last * 0x9e3779b97f4a7c15u;
+    uint64_t number = (atomic_fetch_add(&last, 1) + 1) * 0x9e3779b97f4a7c15u;
     memset(&id, 0x5a, sizeof id);
     memcpy(id.bytes, &number, sizeof number);
     return id;
