@@ -1,5 +1,5 @@
 /* Credentials from, in this order: the setting password (HSM_PASSWORD), an inherited descriptor (HSM_PASSWORD_FD), the
- * setting password-file (HSM_PASSWORD_FILE). A file or descriptor holds the password and at most one line end. */
+ * setting password-file (HSM_PASSWORD_FILE). The first line of a file or descriptor is the password. */
 #include "api_credentials.h"
 
 #include <errno.h>
@@ -12,10 +12,12 @@
 #define O_CLOEXEC 0 /* Windows inherits no descriptors unless asked */
 #endif
 
-static status_code strip_line_end(struct bytes *password, const char *origin)
+static status_code first_line(struct bytes *password, const char *origin)
 {
-    if (password->len && password->data[password->len - 1] == '\n')
-        password->len--;
+    const uint8_t *end = password->len ? (const uint8_t *)memchr(password->data, '\n', password->len) : NULL;
+
+    if (end)
+        password->len = (size_t)(end - password->data);
     if (password->len && password->data[password->len - 1] == '\r')
         password->len--;
     CHECK(password->len, STATUS_CONFIG_INVALID, "%s holds no password", origin);
@@ -39,7 +41,7 @@ static status_code read_descriptor(int fd, const char *origin, struct bytes *pas
             break;
         password->len += (size_t)n;
     }
-    return strip_line_end(password, origin);
+    return first_line(password, origin);
 }
 
 static status_code read_file(const char *path, struct bytes *password)
@@ -70,7 +72,7 @@ static status_code read_password(const struct hsm_config *config, struct bytes *
 
     if (config->password) {
         TRY(bytes_assign(password, slice_text(config->password)));
-        return strip_line_end(password, "the setting password");
+        return first_line(password, "the setting password");
     }
     if (inherited)
         return read_inherited(inherited, password);

@@ -1,0 +1,52 @@
+/* A cluster for tests in C: a CA made on the spot, real hsmd processes in a folder of their own, brought to life
+ * through the public API alone. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <cmocka.h>
+#include "hsm/hsm.h"
+
+#define ADMIN          "admin"
+#define ADMIN_PASSWORD "admin password"
+#define USER           "crypto"
+#define USER_PASSWORD  "crypto password"
+
+struct node {
+    pid_t pid;
+    char folder[256];
+    char socket[300]; /* URL of its own socket */
+    char url[300];    /* that it listens on, once it is a member */
+};
+
+struct world {
+    char folder[200];
+    struct node nodes[2];
+    hsm_config *config;
+    hsm_cluster *cluster;
+    hsm_session *admin, *user;
+};
+
+/** For cmocka's groups: `*state` is the world. */
+int world_begin(void **state);
+int world_end(void **state);
+
+/** Starts another node beside the first; joins it through admin.h. */
+void world_join(struct world *world);
+
+/** A session of a user with a password. */
+hsm_session *world_login(struct world *world, const char *user, const char *password);
+
+/** Fails the test, with what hsm_last_error says, unless `status` is `expected`. */
+void expect_status(hsm_status expected, hsm_status status, const char *call, const char *file, int line);
+#define OK(call)              expect_status(HSM_OK, call, #call, __FILE__, __LINE__)
+#define FAILS(expected, call) expect_status(expected, call, #call, __FILE__, __LINE__)
+
+/** Writes a file with mode 0600. */
+void write_file(const char *path, const void *data, size_t len);
