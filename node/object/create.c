@@ -50,17 +50,20 @@ static status_code check_ids(const struct object_new *new)
 status_code objects_created(struct objects *objects, const struct caller *caller, const struct object_new *news,
                             size_t n, bool *done, struct object_made *mades)
 {
-    size_t n_found = 0;
+    size_t n_tokens = 0, n_found = 0;
     for (size_t i = 0; i < n; i++) {
         TRY(check_ids(&news[i]));
         if (!is_token(&news[i]))
             continue;
+        n_tokens++;
         status_code code = tell_stored(objects, caller, &news[i], &mades[i]);
         if (code == STATUS_OBJECT_NOT_FOUND)
-            break; /* the write was all or none */
+            continue;
         TRY(code);
         n_found++;
     }
+    CHECK(n_found == 0 || n_found == n_tokens, STATUS_ALREADY_EXISTS,
+          "another creation with this request id made one of the objects");
     *done = n_found > 0;
     return STATUS_OK;
 }

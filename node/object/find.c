@@ -140,8 +140,10 @@ static status_code examine(struct search *search, const uint8_t id[ID_LEN], uint
     if (record.removed)
         return STATUS_OK;
     TRY(values_decode_all(&ATTRIBUTE_SCHEMA, record.content.attributes, &attributes));
-    if (content_sight(&record.content, &attributes, search->caller) == SIGHT_NONE ||
-        !attributes_match(&attributes, &search->template, &first))
+    enum sight sight = content_sight(&record.content, &attributes, search->caller);
+    if (sight == SIGHT_METADATA)
+        values_remove(&attributes, ATTRIBUTE_VALUE);
+    if (sight == SIGHT_NONE || !attributes_match(&attributes, &search->template, &first))
         return STATUS_OK;
     return add_found(search, id, &attributes);
 }

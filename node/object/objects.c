@@ -243,8 +243,12 @@ status_code object_describe(struct object *object, const struct caller *caller, 
     uint64_t class = values_uint(&object->attributes, ATTRIBUTE_CLASS, 0);
     bool secret = holds_secret(class);
 
+    bool wants_value = wanted.len && uints_contain(wanted, ATTRIBUTE_VALUE);
+
+    CHECK(!wants_value || object_sight(object, caller) > SIGHT_METADATA, STATUS_ATTRIBUTE_SENSITIVE,
+          "administrators see what describes an object, not its VALUE");
     TRY(attributes_select(&object->attributes, wanted, &told));
-    if (secret && wanted.len && uints_contain(wanted, ATTRIBUTE_VALUE)) {
+    if (secret && wants_value) {
         TRY(material_for(object, caller, &material));
         values_put_bytes(&told, ATTRIBUTE_VALUE, bytes_slice(&material));
     }

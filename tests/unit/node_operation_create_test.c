@@ -209,6 +209,26 @@ static void a_resent_creation_makes_one_key(void **state)
     assert_int_equal(exchange_run(&exchange, OP_KEY_GENERATE), STATUS_ALREADY_EXISTS);
 }
 
+static void a_pair_does_not_take_an_id_that_is_taken(void **state)
+{
+    struct fixture *fixture = *state;
+    struct id taken = make_aes(fixture->node, &fixture->alice, "taken", NULL), other = new_id();
+
+    for (int half = 0; half < 2; half++) {
+        CLEANUP(exchange_end) struct exchange exchange;
+        CLEANUP(bytes_release) struct bytes storage = BYTES_INIT;
+        struct values template = template_token("pair"), attributes;
+        begin_new(&exchange, fixture, half ? other : taken, new_id());
+        put_id(&exchange, FIELD_PUBLIC_ID, half ? taken.bytes : other.bytes);
+        put_uint(&exchange, FIELD_MECHANISM, MECHANISM_EC_KEY_PAIR_GEN);
+        put_template(&exchange, FIELD_ATTRIBUTES, &template);
+        values_put_bytes(&template, ATTRIBUTE_EC_PARAMS, curve_by_name("P256")->oid);
+        put_template(&exchange, FIELD_PUBLIC_ATTRIBUTES, &template);
+        assert_int_equal(exchange_run(&exchange, OP_KEY_PAIR_GENERATE), STATUS_ALREADY_EXISTS);
+        assert_false(look_at(fixture->node, &fixture->alice, other, &attributes, &storage)); /* all or none */
+    }
+}
+
 static void a_resent_pair_of_token_and_session_key_gets_its_public_half_again(void **state)
 {
     struct fixture *fixture = *state;
@@ -385,6 +405,7 @@ static void private_data_is_its_owners(void **state)
     assert_int_equal(exchange_run(&exchange, OP_OBJECT_CREATE), STATUS_OK);
     assert_int_equal(export_value(fixture, &fixture->alice, id, slice_text("content")), STATUS_OK);
     assert_int_equal(export_value(fixture, &fixture->bob, id, slice_text("content")), STATUS_OBJECT_NOT_FOUND);
+    assert_int_equal(export_value(fixture, &fixture->admin, id, slice_text("content")), STATUS_ATTRIBUTE_SENSITIVE);
 }
 
 /* Copies. */
@@ -496,6 +517,7 @@ int main(void)
         cmocka_unit_test(templates_are_refused_by_their_fault),
         cmocka_unit_test(only_crypto_users_make_objects),
         cmocka_unit_test(a_resent_creation_makes_one_key),
+        cmocka_unit_test(a_pair_does_not_take_an_id_that_is_taken),
         cmocka_unit_test(a_resent_pair_of_token_and_session_key_gets_its_public_half_again),
         cmocka_unit_test(imported_keys_say_so_and_leave_only_if_extractable_and_not_sensitive),
         cmocka_unit_test(public_keys_are_everybodys_and_exportable),

@@ -251,8 +251,7 @@ static void templates_of_wrapping_keys_rule(void **state)
 {
     struct fixture *fixture = *state;
     CLEANUP(bytes_release)
-    struct bytes wrapped = BYTES_INIT,
-                 storage = BYTES_INIT, wrap_rule = BYTES_INIT, unwrap_rule = BYTES_INIT;
+    struct bytes wrapped = BYTES_INIT, storage = BYTES_INIT, wrap_rule = BYTES_INIT, unwrap_rule = BYTES_INIT;
     struct values rule = template_empty(), more = template_empty(), made;
     struct values template = secret_template(KEY_AES);
 
