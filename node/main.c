@@ -2,6 +2,7 @@
  *
  * Order: configuration, privileges, log, hardening, cryptography and its self-tests, node, listeners, metrics; and
  * back. Signals are blocked in every thread and taken one by one by the main thread, which does nothing else. */
+#include <nng/nng.h>
 #include <popt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -222,6 +223,7 @@ static status_code run(const struct node_config *config)
         server_stop(node->server);
     metrics_stop(node->metrics);
     node_stop(node);
+    nng_fini(); /* its threads keep random generators of ours until they end */
     crypto_stop();
     return code == STATUS_OK ? code : failure_set(code, "%s", detail);
 }
