@@ -253,10 +253,9 @@ status_code parts_end_padded(const struct parts *parts, const struct progress *p
 status_code parts_whole(const struct parts *parts, struct progress *progress, struct slice data, struct slice tag,
                         struct bytes *out)
 {
-    CLEANUP(call_release) struct call call;
-
     CHECK(data.len <= DATA_MAX, STATUS_TOO_LARGE, "%s takes at most %u bytes at once, not %zu",
           hsm_mechanism_name(parts->mechanism->type), DATA_MAX, data.len);
+    CLEANUP(call_release) struct call call;
     TRY(begin_request(parts, operation_of(parts->kind), data, &call));
     if (parts->kind == HSM_OPERATION_VERIFY)
         values_put_bytes(&call.fields, FIELD_SIGNATURE, tag);
