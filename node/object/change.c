@@ -27,7 +27,7 @@ static void change_release(struct change *change)
 
 static void change_begin(struct change *change)
 {
-    change->attributes = change->object->attributes;
+    attributes_copy(&change->object->attributes, &change->attributes);
     change->content = change->object->own->content;
 }
 

@@ -241,9 +241,10 @@ static status_code copy_attributes(const struct object_new *new, const struct va
 {
     static const uint32_t own[] = {ATTRIBUTE_SHARED_WITH, ATTRIBUTE_TRUSTED, ATTRIBUTE_TOKEN};
     const struct values *original = &new->parent->attributes;
-    struct values before = *original;
+    struct values before;
 
-    *copy = *original;
+    attributes_copy(original, &before);
+    attributes_copy(original, copy);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         values_remove(copy, own[i]);
         values_remove(&before, own[i]);

@@ -15,11 +15,12 @@ struct object {
     uint64_t version;
     bool token;
     uint8_t owner_id[ID_LEN];
-    struct values attributes; /* borrows from storage; never contains VALUE of a key */
-    /* private to node/object from here on */
-    struct bytes storage;
+    /* private to node/object */
     struct key *key; /* opened on first use; NULL for certificates and data */
     struct object_private *own;
+    /* Borrows from the object; never contains VALUE of a key. Allocated only up to the last attribute that exists: read
+     * it by values_..., never copy it as a whole. */
+    struct values attributes;
 };
 
 status_code objects_open(struct node *node, struct objects **objects);

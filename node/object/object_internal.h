@@ -35,7 +35,7 @@ struct content {
 struct object_private {
     atomic_uint references;
     struct objects *objects;
-    struct slice encoded; /* the encoded content, in object.storage: the material is sealed to it */
+    struct slice encoded; /* the encoded content, behind this: the material is sealed to it */
     struct content content;
     bool everybody;               /* all who are logged in may see it */
     uint32_t first_day, last_day; /* YYYYMMDD; 0: unlimited */
@@ -117,6 +117,21 @@ status_code blob_seal(struct objects *objects, const uint8_t session_id[ID_LEN],
 status_code blob_open(struct objects *objects, const uint8_t session_id[ID_LEN], const uint8_t id[ID_LEN],
                       struct slice blob, struct bytes *plaintext, struct slice *encoded_content,
                       struct slice *material);
+
+/** How many values a set of attributes can have: the highest number and one. */
+union attribute_numbers {
+#define ATTRIBUTE(name, number, type, max, flags, doc) uint8_t name[number + 1];
+#include "protocol/attributes.def"
+#undef ATTRIBUTE
+};
+#define ATTRIBUTES_END  sizeof(union attribute_numbers)
+#define ATTRIBUTES_SIZE (offsetof(struct values, value) + ATTRIBUTES_END * sizeof(union value))
+
+/** Copies a set of attributes, also one of an object, which is shorter than the type says. */
+static inline void attributes_copy(const struct values *from, struct values *to)
+{
+    memcpy(to, from, ATTRIBUTES_SIZE);
+}
 
 /* Snapshots (snapshot.c). */
 

@@ -307,7 +307,7 @@ status_code attributes_select(const struct values *attributes, struct slice want
     uint64_t number;
 
     if (wanted.len == 0) {
-        *selected = *attributes;
+        attributes_copy(attributes, selected);
         values_remove(selected, ATTRIBUTE_VALUE);
         return STATUS_OK;
     }

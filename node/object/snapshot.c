@@ -24,20 +24,20 @@ void object_release(struct object **object)
     free(released);
 }
 
-/** One block: the object, its private part, the encoded content. */
+/** One block: the object as far as its attributes go, the private part, the encoded content. */
 static status_code object_new(struct objects *objects, const uint8_t id[ID_LEN], struct slice encoded,
                               struct object **object)
 {
-    size_t size = sizeof(struct object) + sizeof(struct object_private);
-    struct object *made = malloc(size + encoded.len);
-    CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for an object");
-    memset(made, 0, size);
-    made->own = (struct object_private *)(made + 1);
+    size_t own_at = offsetof(struct object, attributes) + ATTRIBUTES_SIZE;
+    size_t content_at = own_at + sizeof(struct object_private);
+    uint8_t *block = malloc(content_at + encoded.len);
+    CHECK(block, STATUS_OUT_OF_MEMORY, "no memory for an object");
+    memset(block, 0, content_at);
+    memcpy(block + content_at, encoded.data, encoded.len);
+    struct object *made = (struct object *)block;
+    made->own = (struct object_private *)(block + own_at);
     memcpy(made->id, id, ID_LEN);
-    uint8_t *storage = (uint8_t *)(made->own + 1);
-    memcpy(storage, encoded.data, encoded.len);
-    made->storage = (struct bytes){.data = storage, .len = encoded.len, .capacity = encoded.len};
-    made->own->encoded = slice_of(storage, encoded.len);
+    made->own->encoded = slice_of(block + content_at, encoded.len);
     made->own->objects = objects;
     atomic_init(&made->own->references, 1);
     *object = made;
