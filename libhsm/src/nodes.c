@@ -135,11 +135,22 @@ static uint64_t burden(const struct node_entry *node)
     return load * (atomic_load_explicit(&node->latency_us, memory_order_relaxed) + 1);
 }
 
+static struct node_entry *least_burdened(struct node_entry *const *nodes, unsigned n, unsigned turn)
+{
+    struct node_entry *least = nodes[turn % n];
+
+    for (unsigned i = 0; i < n; i++) {
+        if (burden(nodes[i]) < burden(least))
+            least = nodes[i];
+    }
+    return least;
+}
+
 struct node_entry *node_choose(struct core *core, struct op *op)
 {
-    unsigned n = atomic_load_explicit(&core->n_nodes, memory_order_acquire);
-    unsigned start = atomic_fetch_add_explicit(&core->turn, 1, memory_order_relaxed);
-    struct node_entry *best = NULL;
+    unsigned n = atomic_load_explicit(&core->n_nodes, memory_order_acquire), n_best = 0;
+    unsigned turn = atomic_fetch_add_explicit(&core->turn, 1, memory_order_relaxed);
+    struct node_entry *best[NODES_MAX];
     enum rank best_rank = RANK_NONE;
     uint64_t now = n > 1 ? platform_now_ns() : 1;
 
@@ -148,18 +159,20 @@ struct node_entry *node_choose(struct core *core, struct op *op)
     if (n == 1)
         return core->nodes[0];
     for (unsigned i = 0; i < n; i++) {
-        struct node_entry *node = core->nodes[(start + i) % n];
-        enum rank rank = rank_of(core, node, op, now);
+        enum rank rank = rank_of(core, core->nodes[i], op, now);
 
-        if (rank == RANK_PROBE && take_probe(node))
-            return node;
-        if (rank > best_rank || (rank == best_rank && best && core->config->balance == BALANCE_LEAST_OUTSTANDING &&
-                                 burden(node) < burden(best))) {
-            best = node;
-            best_rank = rank;
-        }
+        if (rank == RANK_PROBE && take_probe(core->nodes[i]))
+            return core->nodes[i];
+        if (rank > best_rank)
+            n_best = 0;
+        best_rank = rank > best_rank ? rank : best_rank;
+        if (rank == best_rank && rank != RANK_NONE)
+            best[n_best++] = core->nodes[i];
     }
-    return best;
+    if (n_best == 0)
+        return NULL;
+    return core->config->balance == BALANCE_LEAST_OUTSTANDING ? least_burdened(best, n_best, turn)
+                                                              : best[turn % n_best];
 }
 
 struct channel *node_channel(struct node_entry *node)

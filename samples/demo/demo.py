@@ -136,8 +136,9 @@ class Demo:
             records.append(record)
             if "interval" in record:
                 shares = "  ".join(f"{name} {n:6,}" for name, n in sorted(record["nodes"].items()))
-                print(f"   {record['interval']:5.1f} s {record['ops_per_s']:9,.0f} op/s  slowest "
-                      f"{record['max_us'] / 1000:7.1f} ms  failed {record['failures']}   {shares}", flush=True)
+                sys.stdout.write(f"   {record['interval']:5.1f} s {record['ops_per_s']:9,.0f} op/s  slowest "
+                                 f"{record['max_us'] / 1000:7.1f} ms  failed {record['failures']}   {shares}\n")
+                sys.stdout.flush()
         for timer in timers:
             timer.join()
         if process.wait() or not records:
@@ -146,11 +147,17 @@ class Demo:
 
     def kill(self, node):
         node.kill()
-        print(paint(f"   -- {node.name} killed with SIGKILL", "33"), flush=True)
+        self.announce(f"{node.name} killed with SIGKILL")
 
     def restart(self, node):
         node.start(wait=False)
-        print(paint(f"   -- {node.name} started again", "33"), flush=True)
+        self.announce(f"{node.name} started again")
+
+    @staticmethod
+    def announce(text):
+        # One write, so that it does not run into the line of the other thread.
+        sys.stdout.write(paint(f"   -- {text}", "33") + "\n")
+        sys.stdout.flush()
 
     def served(self, intervals):
         """Per node: operations served before the kill, while it was away, and after it came back."""

@@ -1,0 +1,35 @@
+"""Fixtures of all integration tests: real nodes, started on free ports of the loopback address and stopped afterwards."""
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "python"))
+os.environ.setdefault("HSM_BUILD", str(ROOT / "build/release"))
+os.environ.setdefault("HSM_LIBRARY", str(Path(os.environ["HSM_BUILD"]) / "libhsm/libhsm.so"))
+
+from fixture.cluster import Cluster  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Three nodes that all tests share; tests that harm a node make a cluster of their own."""
+    with Cluster(3) as made:
+        yield made
+
+
+@pytest.fixture
+def own_cluster():
+    """Three nodes for one test alone."""
+    with Cluster(3) as made:
+        yield made
+
+
+@pytest.fixture
+def single():
+    """One node for one test alone."""
+    with Cluster(1) as made:
+        yield made
