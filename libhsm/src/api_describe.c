@@ -91,6 +91,14 @@ static void take_description(struct records *records, const struct values *answe
         records, values_bytes(answer, FIELD_SETS), sizeof(hsm_mechanism_info), take_mechanism, &made->n_mechanisms);
 }
 
+static status_code learn_nodes(hsm_cluster *cluster)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, cluster, OP_CLUSTER_DESCRIBE));
+    return call_run(&call);
+}
+
 static status_code node_describe(hsm_cluster *cluster, const char *node, hsm_node_description **description)
 {
     CLEANUP(call_release) struct call call;
@@ -99,7 +107,13 @@ static status_code node_describe(hsm_cluster *cluster, const char *node, hsm_nod
     TRY(call_begin(&call, NULL, cluster, OP_NODE_DESCRIBE));
     ARGUMENT(description, "no place for the description");
     call.request.node = node;
-    TRY(call_run(&call));
+    status_code status = call_run(&call);
+    if (node && status == STATUS_INVALID_ARGUMENT) {
+        /* A node that joined since the list was learned: asking for the list teaches it to the core. */
+        TRY(learn_nodes(cluster));
+        status = call_run(&call);
+    }
+    TRY(status);
     TRY(records_begin(&records, sizeof(hsm_node_description)));
     take_description(&records, &call.request.answer, (hsm_node_description *)records.head);
     return records_finish(&records, (void **)description);

@@ -101,8 +101,7 @@ static status_code fill(struct records *records, struct slice encoded, size_t it
     return records->status;
 }
 
-void *const *records_take(struct records *records, struct slice encoded, size_t item_size, records_taker take,
-                          size_t *n)
+void **records_take(struct records *records, struct slice encoded, size_t item_size, records_taker take, size_t *n)
 {
     void **items = NULL;
 

@@ -27,8 +27,7 @@ typedef status_code (*records_taker)(struct records *records, const struct value
 
 /** Decodes SETS values standing one behind the other in `encoded` (fields of fields.def) into an array of pointers to
  * items of `item_size`; *n says how many. */
-void *const *records_take(struct records *records, struct slice encoded, size_t item_size, records_taker take,
-                          size_t *n);
+void **records_take(struct records *records, struct slice encoded, size_t item_size, records_taker take, size_t *n);
 
 /** The head to the caller, or everything freed and the failure returned. */
 status_code records_finish(struct records *records, void **head);

@@ -1,6 +1,8 @@
 /* Users (hsm/user.h). */
 #include "hsm/user.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include "api_call.h"
 #include "api_records.h"
 #include "protocol/secret.h"
@@ -72,6 +74,11 @@ static status_code take_user(struct records *records, const struct values *recor
     return STATUS_OK;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const hsm_user_info *const *)a)->name, (*(const hsm_user_info *const *)b)->name);
+}
+
 /* All pages, one behind the other, as encoded records. */
 static status_code fetch_users(hsm_cluster *cluster, struct bytes *pages, struct bytes *cursor)
 {
@@ -101,8 +108,10 @@ static status_code list_users(hsm_cluster *cluster, hsm_user_list **list)
     TRY(records_begin(&records, sizeof(hsm_user_list)));
     hsm_user_list *made = (hsm_user_list *)records.head;
     made->size = sizeof(*made);
-    made->users = (const hsm_user_info *const *)records_take(&records, bytes_slice(&pages), sizeof(hsm_user_info),
-                                                             take_user, &made->n_users);
+    void **users = records_take(&records, bytes_slice(&pages), sizeof(hsm_user_info), take_user, &made->n_users);
+    made->users = (const hsm_user_info *const *)users;
+    if (records.status == STATUS_OK)
+        qsort(users, made->n_users, sizeof(*users), by_name);
     return records_finish(&records, (void **)list);
 }
 

@@ -437,7 +437,10 @@ status_code core_call(struct core *core, struct core_request *request)
         return request->status = status;
     }
     core_refresh_if_due(core);
-    return call_once(core, request);
+    status = call_once(core, request);
+    if (status == STATUS_OK && request->operation == OP_CLUSTER_DESCRIBE && !core->single)
+        node_learn_all(core, &request->answer); /* whoever asks for the list teaches it */
+    return status;
 }
 
 void core_statistics(struct core *core, struct core_statistics *statistics)
