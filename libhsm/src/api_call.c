@@ -113,9 +113,9 @@ static status_code attempt(struct call *call)
 {
     bytes_clear(&call->request.reply);
     status_code status = core_call(call->cluster->core, &call->request);
+    api_error_origin(call->request.operation, call->request.node_name);
     if (status == STATUS_OK)
         return STATUS_OK;
-    api_error_origin(call->request.operation, call->request.node_name);
     return failure_set(status, "%s", call->request.detail);
 }
 

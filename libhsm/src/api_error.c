@@ -27,7 +27,9 @@ void api_error_origin(uint64_t operation, const char *node)
     const struct operation_info *info = operation_info(operation);
 
     last.operation = info ? info->name : NULL;
-    snprintf(last.node_now, sizeof(last.node_now), "%s", node ? node : "");
+    last.node_now[0] = 0;
+    if (node && *node)
+        snprintf(last.node_now, sizeof(last.node_now), "%s", node);
 }
 
 hsm_status api_end(status_code status)
