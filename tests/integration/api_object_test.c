@@ -65,9 +65,9 @@ static void attributes_come_back_as_they_were_given(void **state)
     assert_int_equal(hsm_attributes_uint(attributes, HSM_ATTR_KEY_TYPE, 0), HSM_KEY_TYPE_AES);
     assert_int_equal(hsm_attributes_bool(attributes, HSM_ATTR_TOKEN, 0), 1);
     assert_int_equal(hsm_attributes_bool(attributes, HSM_ATTR_ALWAYS_SENSITIVE, 0), 1);
-    assert_string_equal(hsm_attributes_bytes(attributes, HSM_ATTR_LABEL, &text_len), "a label");
+    assert_string_equal((const char *)hsm_attributes_bytes(attributes, HSM_ATTR_LABEL, &text_len), "a label");
     assert_int_equal(text_len, 7);
-    assert_string_equal(hsm_attributes_bytes(attributes, HSM_ATTR_OWNER, NULL), USER);
+    assert_string_equal((const char *)hsm_attributes_bytes(attributes, HSM_ATTR_OWNER, NULL), USER);
     const hsm_attribute *allowed = hsm_attributes_find(attributes, HSM_ATTR_ALLOWED_MECHANISMS);
     assert_int_equal(allowed->value_len, sizeof(mechanisms));
     assert_memory_equal(allowed->value, mechanisms, sizeof(mechanisms));
@@ -102,8 +102,8 @@ static void objects_are_copied_changed_and_deleted(void **state)
     OK(hsm_object_set(session, copy, label, 1));
     OK(hsm_object_get(session, copy, wanted, 2, &attributes));
     assert_int_equal(hsm_attributes_count(attributes), 2);
-    assert_string_equal(hsm_attributes_bytes(attributes, HSM_ATTR_LABEL, NULL), "changed");
-    assert_string_equal(hsm_attributes_bytes(attributes, HSM_ATTR_VALUE, NULL), "content");
+    assert_string_equal((const char *)hsm_attributes_bytes(attributes, HSM_ATTR_LABEL, NULL), "changed");
+    assert_string_equal((const char *)hsm_attributes_bytes(attributes, HSM_ATTR_VALUE, NULL), "content");
     hsm_attributes_free(attributes);
     hsm_attribute owner[] = {hsm_attribute_text(HSM_ATTR_OWNER, "me")};
     FAILS(HSM_ATTRIBUTE_READ_ONLY, hsm_object_set(session, copy, owner, 1));
@@ -169,7 +169,7 @@ static void found_objects_bring_their_attributes(void **state)
     assert_int_equal(n, 1);
     assert_true(hsm_key_equal(found, object));
     assert_int_equal(hsm_attributes_count(attributes), 1);
-    assert_string_equal(hsm_attributes_bytes(attributes, HSM_ATTR_LABEL, NULL), "with attributes");
+    assert_string_equal((const char *)hsm_attributes_bytes(attributes, HSM_ATTR_LABEL, NULL), "with attributes");
     hsm_attributes_free(attributes);
     hsm_find_close(find);
 }
