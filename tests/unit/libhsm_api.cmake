@@ -12,7 +12,7 @@ find_program(ABIDW abidw)
 set(abi_baseline ${PROJECT_SOURCE_DIR}/libhsm/libhsm.abi)
 if(ABIDIFF AND ABIDW AND NOT HSM_SANITIZE AND CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
   add_test(NAME unit.libhsm_abi
-           COMMAND ${ABIDIFF} --no-added-syms --drop-private-types --headers-dir2 ${PROJECT_SOURCE_DIR}/libhsm/include/hsm
+           COMMAND ${ABIDIFF} --no-added-syms --suppressions ${PROJECT_SOURCE_DIR}/libhsm/libhsm.abignore
                    ${abi_baseline} $<TARGET_FILE:hsm_shared>)
   add_custom_target(libhsm_abi_baseline
     COMMAND ${ABIDW} --headers-dir ${PROJECT_SOURCE_DIR}/libhsm/include/hsm --drop-private-types --no-show-locs
