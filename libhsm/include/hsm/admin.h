@@ -26,8 +26,8 @@ HSM_API hsm_status hsm_cluster_create(hsm_cluster *node, const char *name, hsm_b
 /**
  * Installs the first node's signed certificate and the CA's.
  *
- * @return HSM_OK; HSM_INVALID_ARGUMENT when the certificates do not fit each other or the request; HSM_CLUSTER_STATE;
- *         HSM_NOT_PERMITTED
+ * @return HSM_OK; HSM_INVALID_ARGUMENT or HSM_TLS_ERROR when the certificates do not fit each other or the request;
+ * HSM_CLUSTER_STATE; HSM_NOT_PERMITTED
  */
 HSM_API hsm_status hsm_cluster_initialize(hsm_cluster *node, const char *certificate_pem,
                                           const char *ca_certificate_pem);
@@ -49,7 +49,8 @@ HSM_API hsm_status hsm_node_csr(hsm_cluster *node, hsm_buffer *csr, hsm_buffer *
  * Admits the node with this certificate. Administrators only.
  *
  * @param handover  out: the masking key, sealed to that certificate; of use to nobody else; freed with hsm_buffer_free
- * @return HSM_OK; HSM_INVALID_ARGUMENT when the cluster's CA did not sign it
+ * @return HSM_OK; HSM_INVALID_ARGUMENT when it is no certificate; HSM_TLS_ERROR when the CA did not sign it;
+ * HSM_QUOTA_EXCEEDED
  */
 HSM_API hsm_status hsm_node_approve(hsm_session *session, const char *certificate_pem, hsm_buffer *handover);
 
@@ -57,7 +58,8 @@ HSM_API hsm_status hsm_node_approve(hsm_session *session, const char *certificat
  * Makes a node a member, with what hsm_node_approve gave.
  *
  * @param node  the node's own socket
- * @return HSM_OK; HSM_INVALID_ARGUMENT; HSM_CLUSTER_STATE; HSM_STORE_FOREIGN when its store is another cluster's
+ * @return HSM_OK; HSM_INVALID_ARGUMENT or HSM_TLS_ERROR (certificates); HSM_CLUSTER_STATE; HSM_STORE_FOREIGN when its
+ * store is another cluster's
  */
 HSM_API hsm_status hsm_node_admit(hsm_cluster *node, const char *certificate_pem, const char *ca_certificate_pem,
                                   const uint8_t *handover, size_t handover_len);

@@ -20,7 +20,7 @@ HSM_API hsm_status hsm_user_create(hsm_session *session, const char *name, const
 /**
  * Deletes a user; its logins end everywhere at once. Administrators only.
  *
- * @return HSM_OK; HSM_USER_NOT_FOUND; HSM_CONFLICT for the last administrator and for owners of keys
+ * @return HSM_OK; HSM_USER_NOT_FOUND; HSM_NOT_PERMITTED for the last administrator and for owners of keys
  */
 HSM_API hsm_status hsm_user_delete(hsm_session *session, const char *name);
 
