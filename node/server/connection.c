@@ -79,23 +79,19 @@ void connections_bury(struct reactor *reactor)
     }
 }
 
-static const char *describe_peer(int fd, char text[64])
+static const char *describe_peer(const struct connection *connection, char text[64])
 {
-    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
-    socklen_t len = sizeof(address);
+    const struct sockaddr_in6 *in6 = &connection->from;
+    const struct sockaddr_in *in4 = (const struct sockaddr_in *)in6;
     char host[INET6_ADDRSTRLEN] = "";
 
-    getpeername(fd, (struct sockaddr *)&address, &len);
-    const struct sockaddr_in *in4 = (const struct sockaddr_in *)&address;
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
-
-    if (address.ss_family == AF_INET)
+    if (in6->sin6_family == AF_INET)
         inet_ntop(AF_INET, &in4->sin_addr, host, sizeof(host));
-    if (address.ss_family == AF_INET6)
+    if (in6->sin6_family == AF_INET6)
         inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
     if (!host[0])
         return "local";
-    snprintf(text, 64, "%s port %u", host, ntohs(address.ss_family == AF_INET ? in4->sin_port : in6->sin6_port));
+    snprintf(text, 64, "%s port %u", host, ntohs(in6->sin6_port)); /* at the same place for both */
     return text;
 }
 
@@ -109,7 +105,7 @@ static void refuse(struct connection *connection)
     metric_add(connection->reactor->worker,
                connection->state == STATE_TLS ? METRIC_TLS_FAILURES : METRIC_PROTOCOL_ERRORS, 1);
     if (now - last >= 1000 && atomic_compare_exchange_strong(&last_ms, &last, now))
-        log_event(LOG_LEVEL_WARNING, "connection closed", "peer", describe_peer(connection->fd, text), "detail",
+        log_event(LOG_LEVEL_WARNING, "connection closed", "peer", describe_peer(connection, text), "detail",
                   failure_detail(), NULL);
     connection_close(connection);
 }
@@ -241,6 +237,7 @@ status_code connection_open(struct reactor *reactor, int fd, SSL_CTX *tls, bool 
     made->reactor = reactor;
     made->fd = fd;
     made->ipc = ipc;
+    getpeername(fd, (struct sockaddr *)&made->from, &(socklen_t){sizeof(made->from)});
     made->in = made->out = (struct bytes)BYTES_SECRET;
     made->in.limit = IN_MAX;
     made->out.limit = OUT_MAX;

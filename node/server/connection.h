@@ -4,6 +4,7 @@
  * when nothing names it any more: no reply of the slow pool, no turn, no event fetched before it was closed. */
 #pragma once
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include "node.h"
@@ -20,7 +21,8 @@ struct connection {
     struct watched watched; /* first: epoll knows no more */
     struct reactor *reactor;
     int fd;
-    SSL *tls; /* NULL on plain sockets */
+    struct sockaddr_in6 from; /* sockaddr_in where the client came by IPv4; else AF_UNIX */
+    SSL *tls;                 /* NULL on plain sockets */
     bool ipc;
     enum connection_state state;
     bool want_read;       /* EPOLLIN is watched */
