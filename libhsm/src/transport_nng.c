@@ -4,6 +4,8 @@
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/tls/tls.h>
+#include <stdatomic.h>
+#include <unistd.h>
 #include <poll.h>
 #include <stdlib.h>
 #include "platform.h"
@@ -116,8 +118,22 @@ static int dial(struct nng_link *link, const char *url, const struct link_settin
     return nng_socket_get_int(link->socket, NNG_OPT_RECVFD, &link->fd);
 }
 
+/* NNG's threads do not follow into a child of fork, and NNG ends a child that uses it: refused here instead. Only a
+ * parent that has used NNG makes it so. */
+static status_code check_process(void)
+{
+    static _Atomic long user;
+    long self = (long)getpid(), none = 0;
+
+    if (atomic_compare_exchange_strong(&user, &none, self) || none == self)
+        return STATUS_OK;
+    FAIL(STATUS_CONFIG_INVALID, "the nng transport cannot be used in a child of the process that used it: "
+                                "set transport: direct");
+}
+
 status_code nng_link_open(const char *url, const struct link_settings *settings, struct link **link)
 {
+    TRY(check_process());
     struct nng_link *made = calloc(1, sizeof(*made));
 
     CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for a connection");

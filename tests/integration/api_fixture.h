@@ -48,5 +48,8 @@ void expect_status(hsm_status expected, hsm_status status, const char *call, con
 #define OK(call)              expect_status(HSM_OK, call, #call, __FILE__, __LINE__)
 #define FAILS(expected, call) expect_status(expected, call, #call, __FILE__, __LINE__)
 
+/** Whether the client uses the nng transport (HSM_TRANSPORT). */
+bool over_nng(void);
+
 /** Writes a file with mode 0600. */
 void write_file(const char *path, const void *data, size_t len);
