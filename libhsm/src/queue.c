@@ -348,14 +348,15 @@ void core_queue_close(struct core_queue *queue)
         return;
     bool own = check_pid(queue) == STATUS_OK;
 
+    /* First all leave their channels, so that nobody else can reach them or the queue; then they go. */
+    for (struct op *op = own ? queue->all : NULL; op; op = op->queue_next) {
+        op->deadline_ns = 0;
+        if (op->channel)
+            channel_give_up(op);
+    }
     while (own && queue->all) {
         struct op *op = queue->all;
 
-        if (op->channel) {
-            op->deadline_ns = 0;
-            channel_give_up(op);
-        }
-        /* Nobody else can reach it now but through `done` and `staged`, which go with the queue. */
         unlink_op(queue, op);
         op_release(op);
         free(op);
