@@ -53,3 +53,17 @@ bool over_nng(void);
 
 /** Writes a file with mode 0600. */
 void write_file(const char *path, const void *data, size_t len);
+
+/* --- what tests of cryptography share --- */
+
+#define LONG_LEN ((size_t)5 << 19) /* 2.5 MiB: three messages */
+
+/** `len` bytes that repeat nowhere soon; to be freed. */
+uint8_t *pattern(size_t len);
+
+/** A token key AES-256. */
+hsm_key aes_key(hsm_session *session);
+
+/** Does an operation in parts of `part` bytes; returns the length of what came out. */
+size_t in_parts(hsm_session *session, uint32_t kind, hsm_key key, const hsm_mechanism *mechanism, const uint8_t *data,
+                size_t len, size_t part, uint32_t flags, uint8_t *out, size_t room);
