@@ -1,0 +1,70 @@
+"""Logins: hsm/session.h. A Session is one login of one user and the home of its session objects."""
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+from typing import TYPE_CHECKING, Union
+
+from ._handle import Handle, opened
+from ._library import Bytes, as_bytes, as_secret, as_text, check, lib, take
+from ._records import read_record
+from ._structures import LoginInfo as LoginInfoStruct
+from .admin import Administration
+from .crypto import CryptoCalls
+from .keys import Key, ObjectCalls, make_key
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
+
+
+@dataclasses.dataclass(frozen=True)
+class LoginInfo:
+    user: str  # "" when nobody is logged in, or the login was adopted from a ticket
+    role: int  # ROLE_...; 0 when not known
+    expires_ms: int  # milliseconds since 1970-01-01 UTC; use renews it; 0 when not known
+
+
+class Session(ObjectCalls, CryptoCalls, Administration):
+    """Usable from any number of threads at once; survives the loss of nodes. Cluster.session opens one."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        handle = cluster._handle
+        Handle.__init__(self, opened(lib.hsm_session_open, lib.hsm_session_close, handle, keep=(handle,)))
+        self.cluster = cluster
+
+    def login(self, user: str, password: Union[str, Bytes]) -> None:
+        """LoginFailed; UserLocked; ClusterState when the cluster is not active yet. The password is not kept."""
+        secret = as_secret(password)
+        check(lib.hsm_login(self._handle, as_text(user), secret, len(secret)))
+
+    def login_default(self) -> None:
+        """Logs in with the configuration's user and password, and again by itself when the login expires."""
+        check(lib.hsm_login_default(self._handle))
+
+    def logout(self) -> None:
+        """Ends the login on all nodes."""
+        check(lib.hsm_logout(self._handle))
+
+    def login_info(self) -> LoginInfo:
+        """Who is logged in. Does not reach the network."""
+        info = LoginInfoStruct(size=ctypes.sizeof(LoginInfoStruct))
+        check(lib.hsm_session_login_info(self._handle, ctypes.byref(info)))
+        return read_record(LoginInfo, info)
+
+    def ticket(self) -> bytes:
+        """The login as bytes, for login_ticket in another process of the same user: as secret as a password."""
+        return take(lib.hsm_session_ticket, self._handle)
+
+    def login_ticket(self, ticket: Bytes) -> None:
+        """Adopts a login; a bad ticket shows at the first use as TicketExpired."""
+        ticket = as_bytes(ticket)
+        check(lib.hsm_login_ticket(self._handle, ticket, len(ticket)))
+
+    def export_object(self, key: Key) -> bytes:
+        """A session object in its sealed form, so that another process sharing the login can use it."""
+        return take(lib.hsm_session_export_object, self._handle, key)
+
+    def import_object(self, sealed: Bytes) -> Key:
+        """Takes in what export_object gave out: the same key."""
+        sealed = as_bytes(sealed)
+        return make_key(lib.hsm_session_import_object, self._handle, sealed, len(sealed))
