@@ -94,9 +94,9 @@ static bool works_without_cluster(enum operation operation, const struct operati
            operation == OP_NODE_DESCRIBE;
 }
 
-/* A draining node finishes what is under way and takes new work for a moment, while its answers tell the clients to go
+/* A draining node finishes messages under way and takes new ones for a moment, while its answers tell the clients to go
  * elsewhere; then it sends them away. */
-static status_code check_draining(uint64_t now_ns, bool draining, bool local)
+static status_code check_draining(uint64_t start_ns, bool draining, bool local)
 {
     static _Atomic uint64_t since_ns; /* 0: not draining */
     uint64_t since = atomic_load_explicit(&since_ns, memory_order_relaxed);
@@ -106,15 +106,15 @@ static status_code check_draining(uint64_t now_ns, bool draining, bool local)
             atomic_store(&since_ns, 0);
         return STATUS_OK;
     }
-    if (local || (!since && atomic_compare_exchange_strong(&since_ns, &since, now_ns)))
+    if (local || (!since && atomic_compare_exchange_strong(&since_ns, &since, start_ns)))
         return STATUS_OK;
-    CHECK(now_ns <= since || now_ns - since < DRAIN_GRACE_NS, STATUS_BUSY,
+    CHECK(start_ns <= since || start_ns - since < DRAIN_GRACE_NS, STATUS_BUSY,
           "this node is draining: use another node of the cluster");
     return STATUS_OK;
 }
 
 static status_code check_state(struct node *node, enum operation operation, const struct operation_info *info,
-                               bool local, uint64_t now_ns)
+                               bool local, uint64_t start_ns)
 {
     enum node_state state = atomic_load_explicit(&node->state, memory_order_acquire);
 
@@ -122,15 +122,15 @@ static status_code check_state(struct node *node, enum operation operation, cons
           "%s: this node belongs to no cluster yet", info->name);
     CHECK(state != NODE_FAILED || (info->access != ACCESS_USER && operation != OP_RANDOM), STATUS_SELF_TEST_FAILED,
           "a self-test failed on this node: it does no cryptography; see its log");
-    return check_draining(now_ns, state == NODE_DRAINING, local);
+    return check_draining(start_ns, state == NODE_DRAINING, local);
 }
 
 status_code access_check(const struct call *call, const struct operation_info *info, const struct login *login,
-                         uint64_t now_ns)
+                         uint64_t start_ns)
 {
     struct node *node = call->node;
 
-    TRY(check_state(node, call->operation, info, call->caller.local, now_ns));
+    TRY(check_state(node, call->operation, info, call->caller.local, start_ns));
     if (info->access == ACCESS_ANYONE)
         return STATUS_OK;
     if (info->access == ACCESS_LOCAL) {

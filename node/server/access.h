@@ -15,6 +15,6 @@ struct login {
 void access_identify(struct node *node, struct peer *peer, const struct values *header, uint64_t now_ns,
                      struct caller *caller, struct bytes *renewed, struct login *login);
 
-/** Whether the caller may have this operation carried out now. */
+/** Whether the caller may have this operation carried out, in a message whose turn came at `start_ns`. */
 status_code access_check(const struct call *call, const struct operation_info *info, const struct login *login,
-                         uint64_t now_ns);
+                         uint64_t start_ns);

@@ -28,6 +28,7 @@ struct exchange {
     struct call call;
     struct message message;
     uint64_t expires_ns;      /* the client has given up after that; UINT64_MAX: never */
+    uint64_t start_ns;        /* when the message's turn came */
     uint64_t now_ns;          /* when the request at hand began */
     status_code ready;        /* whether the caches reflect what the client has seen */
     const char *ready_detail; /* why not */
@@ -169,7 +170,7 @@ static status_code run(struct exchange *exchange, const struct operation_info *i
     CHECK(exchange->ready == STATUS_OK, exchange->ready, "%s", exchange->ready_detail);
     CHECK(exchange->now_ns <= exchange->expires_ns, STATUS_BUSY, "the request waited longer than its client does");
     CHECK(handler, STATUS_NOT_SUPPORTED, "operation %s is not offered by this node", info->name);
-    status_code status = access_check(call, info, &exchange->workspace->login, exchange->now_ns);
+    status_code status = access_check(call, info, &exchange->workspace->login, exchange->start_ns);
     if (status == STATUS_OK)
         return record(call, handler(call));
     /* Somebody known who tried what is not theirs is worth an entry; strangers cannot fill the log. */
@@ -218,7 +219,7 @@ static void serve_all(struct exchange *exchange)
     }
 }
 
-static void finish(const struct exchange *exchange, uint64_t start_ns, struct bytes *reply)
+static void finish(const struct exchange *exchange, struct bytes *reply)
 {
     struct workspace *workspace = exchange->workspace;
     struct node *node = exchange->call.node;
@@ -226,7 +227,7 @@ static void finish(const struct exchange *exchange, uint64_t start_ns, struct by
 
     values_init(header);
     values_put_uint(header, FIELD_REVISION, atomic_load_explicit(&node->revision, memory_order_acquire));
-    values_put_uint(header, FIELD_DURATION_US, (exchange->now_ns - start_ns + 999) / 1000);
+    values_put_uint(header, FIELD_DURATION_US, (exchange->now_ns - exchange->start_ns + 999) / 1000);
     if (workspace->renewed.len)
         values_put_bytes(header, FIELD_TICKET, bytes_slice(&workspace->renewed));
     if (atomic_load_explicit(&node->state, memory_order_relaxed) == NODE_DRAINING)
@@ -267,7 +268,7 @@ static void serve(struct exchange *exchange, struct peer *peer, struct bytes *re
     char ready_detail[FAILURE_DETAIL_MAX];
     uint64_t start = dispatch_now_ns();
 
-    exchange->now_ns = start;
+    exchange->start_ns = exchange->now_ns = start;
     exchange->expires_ns = expiry(header, peer->arrived_ns ? peer->arrived_ns : start);
     exchange->ready = node_catch_up(call->node, values_uint(header, FIELD_REVISION, 0));
     if (exchange->ready != STATUS_OK)
@@ -275,7 +276,7 @@ static void serve(struct exchange *exchange, struct peer *peer, struct bytes *re
     exchange->ready_detail = ready_detail;
     access_identify(call->node, peer, header, start, &call->caller, &workspace->renewed, &workspace->login);
     serve_all(exchange);
-    finish(exchange, start, reply);
+    finish(exchange, reply);
 }
 
 void dispatch_message(struct node *node, unsigned worker, struct peer *peer, struct slice encoded, struct bytes *reply)
