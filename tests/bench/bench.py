@@ -69,10 +69,14 @@ def softhsm(build, module, work, threads, seconds):
 
 
 def pingpong(build, cluster, seconds):
+    key, request, certificate = (cluster.folder / f"pingpong.{suffix}" for suffix in ("key", "csr", "pem"))
+    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                    "/CN=pingpong", "-keyout", key, "-out", request], capture_output=True, check=True)
+    cluster.run("ca", "sign", "--directory", cluster.ca, "--role", "node", "--csr", request, "--out", certificate,
+                config=False)
     done = subprocess.run([build / "tests/bench/bench_pingpong", cluster.ca / "ca.pem", cluster.folder / "client.pem",
-                           cluster.folder / "client.key", cluster.folder / "node1.pem",
-                           cluster.nodes[0].state / "node.key", str(seconds)], capture_output=True, text=True,
-                          check=True)
+                           cluster.folder / "client.key", certificate, key, str(seconds)], capture_output=True,
+                          text=True, check=True)
     return json.loads(done.stdout)
 
 
