@@ -120,10 +120,10 @@ int key_type_of(struct context *context, hsm_key key, uint32_t *type);
 #define RUN(name) int run_##name(struct context *context);
 RUN(ca_create)
 RUN(ca_sign)
-RUN(ca_client) RUN(cluster_create) RUN(cluster_initialize) RUN(cluster_activate) RUN(cluster_describe)
-    RUN(cluster_watch) RUN(node_list) RUN(node_describe) RUN(node_join) RUN(node_drain) RUN(node_remove)
-        RUN(user_create) RUN(user_delete) RUN(user_list) RUN(user_password) RUN(key_generate) RUN(key_list)
-            RUN(key_show) RUN(key_import) RUN(key_export) RUN(key_delete) RUN(key_set) RUN(key_share) RUN(key_wrap)
-                RUN(key_unwrap) RUN(sign) RUN(verify) RUN(encrypt) RUN(decrypt) RUN(random) RUN(audit_show)
-                    RUN(audit_verify) RUN(bench) RUN(top) RUN(completion) RUN(man)
+RUN(ca_client)
+RUN(cluster_create) RUN(cluster_initialize) RUN(cluster_activate) RUN(cluster_describe) RUN(cluster_watch)
+    RUN(node_list) RUN(node_describe) RUN(node_join) RUN(node_drain) RUN(node_remove) RUN(user_create) RUN(user_delete)
+        RUN(user_list) RUN(user_password) RUN(key_generate) RUN(key_list) RUN(key_show) RUN(key_import) RUN(key_export)
+            RUN(key_delete) RUN(key_set) RUN(key_share) RUN(key_wrap) RUN(key_unwrap) RUN(sign) RUN(verify) RUN(encrypt)
+                RUN(decrypt) RUN(random) RUN(audit_show) RUN(audit_verify) RUN(bench) RUN(top) RUN(completion) RUN(man)
 #undef RUN

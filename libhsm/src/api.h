@@ -23,6 +23,6 @@ void api_error_origin(uint64_t operation, const char *node);
 /** Output to `(out, out_len)` as hsm/hsm.h describes: copies `len` bytes, or answers with the length. */
 status_code output_give(const void *from, size_t len, void *out, size_t *out_len);
 
-/** Whether `len` bytes fit into (out, out_len). If not, or if only the length is asked for (*asked_only), sets *out_len.
- * STATUS_BUFFER_TOO_SMALL. */
+/** Whether `len` bytes fit into (out, out_len). If not, or if only the length is asked for (*asked_only), sets
+ * *out_len. STATUS_BUFFER_TOO_SMALL. */
 status_code output_room(size_t len, const void *out, size_t *out_len, int *asked_only);

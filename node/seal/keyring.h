@@ -13,7 +13,7 @@
 struct keyring;
 
 enum seal_purpose {
-    SEAL_RECORD = 1,      /* records in the store, except key material */
+    SEAL_RECORD = 1,       /* records in the store, except key material */
     SEAL_KEY_MATERIAL = 2, /* the secret part of objects in the store */
     SEAL_SESSION_OBJECT = 3,
     SEAL_TICKET = 4,
@@ -26,7 +26,8 @@ enum seal_purpose {
 #define SEAL_OVERHEAD   40u /* nonce 24, tag 16 */
 
 /** Derives all purpose keys; `masking_key` may be released afterwards. */
-status_code keyring_create(const struct secret *masking_key, const uint8_t cluster_id[ID_LEN], struct keyring **keyring);
+status_code keyring_create(const struct secret *masking_key, const uint8_t cluster_id[ID_LEN],
+                           struct keyring **keyring);
 void keyring_free(struct keyring *keyring);
 
 const uint8_t *keyring_cluster_id(const struct keyring *keyring);
@@ -42,5 +43,5 @@ status_code unseal(struct keyring *keyring, enum seal_purpose purpose, struct sl
 /** Token by which `value` of `what` (an attribute number, or a number of the caller's above 255) is found. */
 status_code keyring_token(struct keyring *keyring, uint32_t what, struct slice value, struct index_token *token);
 
-/** HMAC-SHA-256 under the purpose's key. */
+/** HMAC-SHA-256 under the key of SEAL_INDEX or SEAL_AUDIT. */
 status_code keyring_mac(struct keyring *keyring, enum seal_purpose purpose, struct slice data, uint8_t mac[32]);

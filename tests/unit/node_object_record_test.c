@@ -91,8 +91,8 @@ static void material_fits_its_own_attributes_only(void **state)
     struct fixture *fixture = *state;
     struct node *node = fixture->node;
     CLEANUP(bytes_release)
-    struct bytes plaintext = BYTES_INIT,
-                 forged = BYTES_INIT, opened = BYTES_INIT, material = BYTES_SECRET, attributes = BYTES_INIT;
+    struct bytes plaintext = BYTES_INIT, forged = BYTES_INIT, opened = BYTES_INIT, material = BYTES_SECRET,
+                 attributes = BYTES_INIT;
     struct id id = make_aes(node, &fixture->alice, "genuine", NULL);
     struct stored stored = stored_of(node, id);
     struct object_record record, other;
