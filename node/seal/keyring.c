@@ -141,6 +141,9 @@ static status_code mac_of(struct keyring *keyring, enum seal_purpose purpose, st
 
 status_code keyring_mac(struct keyring *keyring, enum seal_purpose purpose, struct slice data, uint8_t mac[32])
 {
+    /* The other purposes' keys make the keys of sealings: nobody else may choose what they are applied to. */
+    CHECK(purpose == SEAL_INDEX || purpose == SEAL_AUDIT, STATUS_INTERNAL, "%s is no purpose of MACs",
+          purpose_names[purpose]);
     return mac_of(keyring, purpose, data, (struct slice){NULL, 0}, mac);
 }
 

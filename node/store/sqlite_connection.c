@@ -11,6 +11,10 @@
 #define APPLICATION_ID  0x68736d31 /* "hsm1" */
 #define FORMAT          1
 #define BUSY_TIMEOUT_MS 5000
+#define BUSY_PAUSE_MS   20
+
+/* The structure of a file up to this size is checked at start: a second or two. 100,000 keys take a fifth of it. */
+#define CHECK_MAX ((int64_t)1 << 30)
 
 static const char tables[] =
     "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -27,7 +31,6 @@ static const char *const texts[STATEMENTS] = {
                         " ORDER BY id LIMIT ?4",
     [STATEMENT_COUNT] = "SELECT count(*) FROM tokens WHERE kind = ?1 AND token = ?2",
     [STATEMENT_CHANGES] = "SELECT revision, kind, id, removed FROM changes WHERE revision > ?1 ORDER BY revision",
-    [STATEMENT_OLDEST_CHANGE] = "SELECT min(revision) FROM changes",
     [STATEMENT_REVISION] = "SELECT value FROM meta WHERE name = 'revision'",
     [STATEMENT_SET_REVISION] = "UPDATE meta SET value = ?1 WHERE name = 'revision'",
     [STATEMENT_VERSION] = "SELECT version, tokens FROM records WHERE kind = ?1 AND id = ?2",
@@ -45,7 +48,10 @@ static status_code failed(sqlite3 *db, int code)
 {
     const char *path = db ? sqlite3_db_filename(db, "main") : NULL;
     const char *reason = db ? sqlite3_errmsg(db) : sqlite3_errstr(code);
-    bool full = db && sqlite3_system_errno(db) == ENOSPC;
+    /* The system's error number stays from earlier failures: it belongs to these two codes only. */
+    bool system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
+    int reported = db && system ? sqlite3_system_errno(db) : 0;
+    bool full = reported == ENOSPC || reported == EDQUOT;
 
     if (!path || !*path)
         path = "the store";
@@ -62,6 +68,7 @@ static status_code failed(sqlite3 *db, int code)
         FAIL(STATUS_STORE_READ_ONLY, "%s: %s: check owner and mode of the file and its folder", path, reason);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+    case SQLITE_ERROR: /* the statements are fixed: tables or columns are missing */
         FAIL(STATUS_STORE_DAMAGED, "%s: %s: restore it from a backup", path, reason);
     case SQLITE_NOMEM:
         FAIL(STATUS_OUT_OF_MEMORY, "%s: out of memory", path);
@@ -109,11 +116,12 @@ static status_code check_format(struct connection *connection)
 {
     int64_t application, format, n_tables;
 
-    TRY(pragma_number(connection, "PRAGMA application_id", &application));
-    TRY(pragma_number(connection, "PRAGMA user_version", &format));
+    /* Tables first: they come in one transaction with the numbers, from another process perhaps just now. */
     TRY(pragma_number(connection, "SELECT count(*) FROM sqlite_schema", &n_tables));
     if (n_tables == 0)
         return make_tables(connection);
+    TRY(pragma_number(connection, "PRAGMA application_id", &application));
+    TRY(pragma_number(connection, "PRAGMA user_version", &format));
     CHECK(application == APPLICATION_ID, STATUS_STORE_FOREIGN, "%s is a database of another program",
           sqlite3_db_filename(connection->db, "main"));
     CHECK(format <= FORMAT, STATUS_STORE_FOREIGN, "%s has format %lld; this version understands up to %d: upgrade",
@@ -121,15 +129,65 @@ static status_code check_format(struct connection *connection)
     return STATUS_OK;
 }
 
+/* Turning a fresh file into a WAL one does not wait for others who do the same at this moment: tried until it is one.
+ */
+static status_code use_wal(struct connection *connection)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = SQLITE_BUSY;
+
+    for (unsigned i = 0; i < BUSY_TIMEOUT_MS / BUSY_PAUSE_MS && (code & 0xff) == SQLITE_BUSY; i++) {
+        if (i > 0)
+            sqlite3_sleep(BUSY_PAUSE_MS);
+        code = sqlite3_prepare_v2(connection->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+        if (code == SQLITE_OK)
+            code = sqlite3_step(statement);
+        const char *mode = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+        bool wal = mode && strcmp(mode, "wal") == 0;
+
+        sqlite3_finalize(statement);
+        CHECK(code != SQLITE_ROW || wal, STATUS_IO_ERROR,
+              "%s: this file system does not let processes share memory: put the store on a local disk",
+              sqlite3_db_filename(connection->db, "main"));
+    }
+    return code == SQLITE_ROW ? STATUS_OK : failed(connection->db, code);
+}
+
 static status_code configure(struct connection *connection)
 {
     sqlite3_busy_timeout(connection->db, BUSY_TIMEOUT_MS);
     sqlite3_extended_result_codes(connection->db, 1);
+    TRY(use_wal(connection));
     /* Full synchronous: a commit returns when it is on the disk (DESIGN: acknowledged means durable). */
-    TRY(connection_execute(connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+    TRY(connection_execute(connection, "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
                                        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
                                        "PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864"));
     return check_format(connection);
+}
+
+status_code connection_check(struct connection *connection)
+{
+    int64_t n_pages, page_len;
+    char found[160] = "";
+    sqlite3_stmt *statement = NULL;
+
+    TRY(pragma_number(connection, "PRAGMA page_count", &n_pages));
+    TRY(pragma_number(connection, "PRAGMA page_size", &page_len));
+    if (n_pages * page_len > CHECK_MAX)
+        return STATUS_OK;
+    int code = sqlite3_prepare_v2(connection->db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        snprintf(found, sizeof(found), "%s", (const char *)sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    if (code != SQLITE_ROW)
+        return failed(connection->db, code);
+    found[strcspn(found, "\n")] = 0;
+    CHECK(strcmp(found, "ok") == 0, STATUS_STORE_DAMAGED, "%s: %s: restore it from a backup",
+          sqlite3_db_filename(connection->db, "main"), found);
+    return STATUS_OK;
 }
 
 /* SQLite would make the file with the umask's mode; the WAL and its index take the mode of the file. */
@@ -225,4 +283,34 @@ status_code connection_run(struct connection *connection, sqlite3_stmt *statemen
 
     sqlite3_reset(statement);
     return status;
+}
+
+status_code statement_number(struct connection *connection, sqlite3_stmt *statement, uint64_t *number)
+{
+    bool row;
+    status_code status = connection_step(connection, statement, &row);
+
+    *number = status == STATUS_OK && row ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return status;
+}
+
+status_code connection_revision(struct connection *connection, uint64_t *revision)
+{
+    sqlite3_stmt *statement;
+
+    TRY(connection_statement(connection, STATEMENT_REVISION, &statement));
+    return statement_number(connection, statement, revision);
+}
+
+void statement_bind_id(sqlite3_stmt *statement, int position, const uint8_t id[ID_LEN])
+{
+    sqlite3_bind_blob(statement, position, id, ID_LEN, SQLITE_STATIC);
+}
+
+struct slice statement_bytes(sqlite3_stmt *statement, int column)
+{
+    const void *data = sqlite3_column_blob(statement, column);
+
+    return slice_of(data, (size_t)sqlite3_column_bytes(statement, column));
 }

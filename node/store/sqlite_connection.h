@@ -12,7 +12,6 @@ enum statement {
     STATEMENT_RANGE,
     STATEMENT_COUNT,
     STATEMENT_CHANGES,
-    STATEMENT_OLDEST_CHANGE,
     STATEMENT_REVISION,
     STATEMENT_SET_REVISION,
     STATEMENT_VERSION,
@@ -37,6 +36,10 @@ struct connection {
 /** Opens the file (mode 0600, WAL, full synchronous), making the tables in a fresh one. STATUS_STORE_FOREIGN when it is
  * some other program's database or a newer format; STATUS_STORE_DAMAGED, _READ_ONLY, _FULL, _LOCKED. */
 status_code sqlite_connection_open(const char *path, struct connection **connection);
+
+/** Whether the file's structure is whole, as far as that can be told in a second or two: STATUS_STORE_DAMAGED. */
+status_code connection_check(struct connection *connection);
+
 void sqlite_connection_close(struct connection *connection);
 
 /** The prepared statement, ready for binding. */
@@ -51,3 +54,14 @@ status_code connection_run(struct connection *connection, sqlite3_stmt *statemen
 
 /** Runs SQL text without parameters. */
 status_code connection_execute(struct connection *connection, const char *sql);
+
+/** The store's revision. */
+status_code connection_revision(struct connection *connection, uint64_t *revision);
+
+/** Steps once, takes the only number of the row (0 when there is none), and resets. */
+status_code statement_number(struct connection *connection, sqlite3_stmt *statement, uint64_t *number);
+
+void statement_bind_id(sqlite3_stmt *statement, int position, const uint8_t id[ID_LEN]);
+
+/** The blob of a column, valid until the next step. */
+struct slice statement_bytes(sqlite3_stmt *statement, int column);

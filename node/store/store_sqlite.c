@@ -6,21 +6,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "store/sqlite_connection.h"
+#include "store/sqlite_write.h"
 
-#define CHANGES_KEPT  200000u /* revisions */
-#define TRIM_INTERVAL 4096u
-#define BATCH_WRITES  256u
-
-struct write_job {
-    const struct store_write *writes;
-    size_t n;
-    status_code status;
-    char detail[FAILURE_DETAIL_MAX];
-    uint64_t revision;
-    bool done;
-    struct write_job *next;
-};
+#define BATCH_WRITES 256u
 
 struct store_sqlite {
     struct store base;
@@ -61,18 +49,6 @@ static void give_back(struct store_sqlite *store, struct connection *connection)
     pthread_mutex_unlock(&store->idle_lock);
 }
 
-static void bind_id(sqlite3_stmt *statement, int position, const uint8_t id[ID_LEN])
-{
-    sqlite3_bind_blob(statement, position, id, ID_LEN, SQLITE_STATIC);
-}
-
-static struct slice column_bytes(sqlite3_stmt *statement, int column)
-{
-    const void *data = sqlite3_column_blob(statement, column);
-
-    return slice_of(data, (size_t)sqlite3_column_bytes(statement, column));
-}
-
 static status_code read_on(struct connection *connection, enum store_kind kind, const uint8_t id[ID_LEN],
                            struct bytes *value, uint64_t *version)
 {
@@ -81,11 +57,11 @@ static status_code read_on(struct connection *connection, enum store_kind kind, 
 
     TRY(connection_statement(connection, STATEMENT_READ, &statement));
     sqlite3_bind_int(statement, 1, kind);
-    bind_id(statement, 2, id);
+    statement_bind_id(statement, 2, id);
     status_code status = connection_step(connection, statement, &row);
     if (status == STATUS_OK && row) {
         *version = (uint64_t)sqlite3_column_int64(statement, 0);
-        status = bytes_assign(value, column_bytes(statement, 1));
+        status = bytes_assign(value, statement_bytes(statement, 1));
     }
     sqlite3_reset(statement);
     TRY(status);
@@ -115,8 +91,8 @@ static status_code visit_rows(struct connection *connection, sqlite3_stmt *state
         struct store_record record = {.kind = kind,
                                       .version = (uint64_t)sqlite3_column_int64(statement, 1),
                                       .revision = (uint64_t)sqlite3_column_int64(statement, 2),
-                                      .value = column_bytes(statement, 3)};
-        struct slice id = column_bytes(statement, 0);
+                                      .value = statement_bytes(statement, 3)};
+        struct slice id = statement_bytes(statement, 0);
 
         if (id.len != ID_LEN) {
             status =
@@ -175,16 +151,6 @@ static status_code sqlite_find(struct store *store, enum store_kind kind, const 
     return status;
 }
 
-static status_code number_of(struct connection *connection, sqlite3_stmt *statement, uint64_t *number)
-{
-    bool row;
-    status_code status = connection_step(connection, statement, &row);
-
-    *number = status == STATUS_OK && row ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
-    sqlite3_reset(statement);
-    return status;
-}
-
 static status_code sqlite_count(struct store *store, enum store_kind kind, const struct index_token *token, uint64_t *n)
 {
     struct connection *connection;
@@ -195,18 +161,10 @@ static status_code sqlite_count(struct store *store, enum store_kind kind, const
     if (status == STATUS_OK) {
         sqlite3_bind_int(statement, 1, kind);
         sqlite3_bind_blob(statement, 2, token->bytes, TOKEN_LEN, SQLITE_STATIC);
-        status = number_of(connection, statement, n);
+        status = statement_number(connection, statement, n);
     }
     give_back(sqlite_of(store), connection);
     return status;
-}
-
-static status_code revision_on(struct connection *connection, uint64_t *revision)
-{
-    sqlite3_stmt *statement;
-
-    TRY(connection_statement(connection, STATEMENT_REVISION, &statement));
-    return number_of(connection, statement, revision);
 }
 
 static status_code sqlite_revision(struct store *store, uint64_t *revision)
@@ -214,7 +172,7 @@ static status_code sqlite_revision(struct store *store, uint64_t *revision)
     struct connection *connection;
 
     TRY(borrow(sqlite_of(store), &connection));
-    status_code status = revision_on(connection, revision);
+    status_code status = connection_revision(connection, revision);
     give_back(sqlite_of(store), connection);
     return status;
 }
@@ -232,10 +190,14 @@ static status_code visit_changes(struct connection *connection, uint64_t since, 
         struct store_change change = {.revision = (uint64_t)sqlite3_column_int64(statement, 0),
                                       .kind = (enum store_kind)sqlite3_column_int(statement, 1),
                                       .removed = sqlite3_column_int(statement, 3) != 0};
-        struct slice id = column_bytes(statement, 2);
+        struct slice id = statement_bytes(statement, 2);
 
-        memcpy(change.id, id.data, id.len == ID_LEN ? ID_LEN : 0);
-        status = visit(context, &change);
+        if (id.len == ID_LEN) {
+            memcpy(change.id, id.data, ID_LEN);
+            status = visit(context, &change);
+        } else {
+            status = failure_set(STATUS_STORE_DAMAGED, "a change has an id of %zu bytes: restore the store", id.len);
+        }
         if (status != STATUS_OK)
             break;
     }
@@ -243,36 +205,16 @@ static status_code visit_changes(struct connection *connection, uint64_t since, 
     return status;
 }
 
-/* Trimming removes whole revisions up to a bound, so what is missing shows in the oldest that is left; revisions that
- * wrote only audit records have no entry, which is why one trimmed revision more than needed is asked for. */
-static status_code reaches_back(struct connection *connection, uint64_t since, uint64_t revision, bool *reaches)
-{
-    sqlite3_stmt *statement;
-    uint64_t oldest;
-
-    *reaches = true;
-    if (revision - since < CHANGES_KEPT)
-        return STATUS_OK;
-    TRY(connection_statement(connection, STATEMENT_OLDEST_CHANGE, &statement));
-    TRY(number_of(connection, statement, &oldest));
-    *reaches = oldest <= since + 1;
-    return STATUS_OK;
-}
-
 static status_code changes_on(struct connection *connection, uint64_t since, store_change_visitor visit, void *context,
                               uint64_t *revision)
 {
     uint64_t newest;
-    bool reaches;
 
-    TRY(revision_on(connection, &newest));
+    TRY(connection_revision(connection, &newest));
     CHECK(since <= newest, STATUS_CONFLICT, "the store is older than what was seen of it: was it restored?");
-    if (since < newest) {
-        TRY(reaches_back(connection, since, newest, &reaches));
-        CHECK(reaches, STATUS_CONFLICT, "the list of changes no longer reaches back to revision %llu",
-              (unsigned long long)since);
-        TRY(visit_changes(connection, since, visit, context));
-    }
+    CHECK(since + 1 >= changes_trimmed_before(newest), STATUS_CONFLICT,
+          "the list of changes no longer reaches back to revision %llu", (unsigned long long)since);
+    TRY(visit_changes(connection, since, visit, context));
     *revision = newest;
     return STATUS_OK;
 }
@@ -284,7 +226,7 @@ static status_code sqlite_changes(struct store *store, uint64_t since, store_cha
     uint64_t newest;
 
     TRY(borrow(sqlite_of(store), &connection));
-    status_code status = revision_on(connection, &newest);
+    status_code status = connection_revision(connection, &newest);
     if (status == STATUS_OK && newest == since) { /* the usual case needs no transaction */
         *revision = newest;
         give_back(sqlite_of(store), connection);
@@ -302,170 +244,12 @@ static status_code sqlite_changes(struct store *store, uint64_t since, store_cha
 
 /* --- writing --- */
 
-static status_code change_tokens(struct connection *connection, enum statement which, const struct store_write *write,
-                                 const uint8_t *tokens, size_t n)
-{
-    sqlite3_stmt *statement;
-
-    for (size_t i = 0; i < n; i++) {
-        TRY(connection_statement(connection, which, &statement));
-        sqlite3_bind_int(statement, 1, write->kind);
-        sqlite3_bind_blob(statement, 2, tokens + i * TOKEN_LEN, TOKEN_LEN, SQLITE_STATIC);
-        bind_id(statement, 3, write->id);
-        TRY(connection_run(connection, statement));
-    }
-    return STATUS_OK;
-}
-
-/* The version that the record has now (0: none), and its tokens. */
-static status_code current(struct connection *connection, const struct store_write *write, uint64_t *version,
-                           struct bytes *tokens)
-{
-    sqlite3_stmt *statement;
-    bool row;
-
-    *version = 0;
-    TRY(connection_statement(connection, STATEMENT_VERSION, &statement));
-    sqlite3_bind_int(statement, 1, write->kind);
-    bind_id(statement, 2, write->id);
-    status_code status = connection_step(connection, statement, &row);
-    if (status == STATUS_OK && row) {
-        *version = (uint64_t)sqlite3_column_int64(statement, 0);
-        status = bytes_assign(tokens, column_bytes(statement, 1));
-    }
-    sqlite3_reset(statement);
-    return status;
-}
-
-static status_code put(struct connection *connection, const struct store_write *write, uint64_t revision)
-{
-    sqlite3_stmt *statement;
-
-    TRY(connection_statement(connection, STATEMENT_PUT, &statement));
-    sqlite3_bind_int(statement, 1, write->kind);
-    bind_id(statement, 2, write->id);
-    sqlite3_bind_int64(statement, 3, (sqlite3_int64)write->expected_version + 1);
-    sqlite3_bind_int64(statement, 4, (sqlite3_int64)revision);
-    sqlite3_bind_blob64(statement, 5, write->value.data, write->value.len, SQLITE_STATIC);
-    sqlite3_bind_blob64(statement, 6, write->tokens, write->n_tokens * TOKEN_LEN, SQLITE_STATIC);
-    TRY(connection_run(connection, statement));
-    return change_tokens(connection, STATEMENT_ADD_TOKEN, write, (const uint8_t *)write->tokens, write->n_tokens);
-}
-
-static status_code add_change(struct connection *connection, const struct store_write *write, uint64_t revision)
-{
-    sqlite3_stmt *statement;
-
-    if (write->kind == STORE_AUDIT)
-        return STATUS_OK;
-    TRY(connection_statement(connection, STATEMENT_ADD_CHANGE, &statement));
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)revision);
-    sqlite3_bind_int(statement, 2, write->kind);
-    bind_id(statement, 3, write->id);
-    sqlite3_bind_int(statement, 4, write->remove);
-    return connection_run(connection, statement);
-}
-
-static status_code take_cluster_id(struct store_sqlite *store, struct connection *connection)
-{
-    sqlite3_stmt *statement;
-
-    CHECK(store->has_cluster_id, STATUS_CLUSTER_STATE, "the store was opened without a cluster id");
-    TRY(connection_statement(connection, STATEMENT_SET_CLUSTER, &statement));
-    bind_id(statement, 1, store->cluster_id);
-    return connection_run(connection, statement);
-}
-
-static status_code apply_one(struct store_sqlite *store, struct connection *connection, const struct store_write *write,
-                             uint64_t revision)
-{
-    CLEANUP(bytes_release) struct bytes tokens = BYTES_INIT;
-    sqlite3_stmt *statement;
-    uint64_t version;
-
-    TRY(current(connection, write, &version, &tokens));
-    CHECK(write->expected_version != 0 || version == 0, STATUS_ALREADY_EXISTS, "the record exists");
-    CHECK(version == write->expected_version, STATUS_CONFLICT, "the record has version %llu, not %llu",
-          (unsigned long long)version, (unsigned long long)write->expected_version);
-    TRY(change_tokens(connection, STATEMENT_REMOVE_TOKEN, write, tokens.data, tokens.len / TOKEN_LEN));
-    if (write->kind == STORE_CLUSTER && version == 0)
-        TRY(take_cluster_id(store, connection));
-    if (!write->remove)
-        TRY(put(connection, write, revision));
-    if (write->remove) {
-        TRY(connection_statement(connection, STATEMENT_REMOVE, &statement));
-        sqlite3_bind_int(statement, 1, write->kind);
-        bind_id(statement, 2, write->id);
-        TRY(connection_run(connection, statement));
-    }
-    return add_change(connection, write, revision);
-}
-
-/* In a savepoint, so that a refused write leaves the others of the transaction alone. */
-static status_code apply_job(struct store_sqlite *store, struct connection *connection, struct write_job *job,
-                             uint64_t revision)
-{
-    TRY(connection_execute(connection, "SAVEPOINT one"));
-    status_code status = STATUS_OK;
-
-    for (size_t i = 0; i < job->n && status == STATUS_OK; i++)
-        status = apply_one(store, connection, &job->writes[i], revision);
-    if (status == STATUS_OK)
-        return connection_execute(connection, "RELEASE one");
-    snprintf(job->detail, sizeof(job->detail), "%s", failure_detail());
-    sqlite3_exec(connection->db, "ROLLBACK TO one; RELEASE one", NULL, NULL, NULL);
-    return status;
-}
-
-static bool refused(status_code status)
-{
-    return status == STATUS_CONFLICT || status == STATUS_ALREADY_EXISTS || status == STATUS_CLUSTER_STATE;
-}
-
-static status_code trim_changes(struct connection *connection, uint64_t revision)
-{
-    sqlite3_stmt *statement;
-
-    if (revision % TRIM_INTERVAL || revision < CHANGES_KEPT)
-        return STATUS_OK;
-    TRY(connection_statement(connection, STATEMENT_TRIM_CHANGES, &statement));
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)(revision - CHANGES_KEPT));
-    return connection_run(connection, statement);
-}
-
-static status_code set_revision(struct connection *connection, uint64_t revision)
-{
-    sqlite3_stmt *statement;
-
-    TRY(connection_statement(connection, STATEMENT_SET_REVISION, &statement));
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)revision);
-    return connection_run(connection, statement);
-}
-
-/* All jobs in one transaction. A refused job is its own affair; any other failure fails the transaction. */
-static status_code transact(struct store_sqlite *store, struct connection *connection, struct write_job *jobs)
-{
-    uint64_t revision;
-
-    TRY(revision_on(connection, &revision));
-    for (struct write_job *job = jobs; job; job = job->next) {
-        job->status = apply_job(store, connection, job, revision + 1);
-        if (job->status != STATUS_OK && !refused(job->status))
-            return failure_set(job->status, "%s", job->detail);
-        if (job->status == STATUS_OK) {
-            job->revision = ++revision;
-            TRY(trim_changes(connection, revision));
-        }
-    }
-    return set_revision(connection, revision);
-}
-
 static status_code write_jobs(struct store_sqlite *store, struct write_job *jobs)
 {
     if (!store->writer)
         TRY(sqlite_connection_open(store->path, &store->writer));
     TRY(connection_execute(store->writer, "BEGIN IMMEDIATE"));
-    status_code status = transact(store, store->writer, jobs);
+    status_code status = sqlite_transact(store->writer, store->has_cluster_id ? store->cluster_id : NULL, jobs);
 
     if (status == STATUS_OK)
         status = connection_execute(store->writer, "COMMIT");
@@ -573,7 +357,7 @@ status_code store_cluster_id(struct store *base, uint8_t cluster_id[ID_LEN])
     if (status == STATUS_OK)
         status = connection_step(connection, statement, &row);
     if (status == STATUS_OK && row) {
-        struct slice id = column_bytes(statement, 0);
+        struct slice id = statement_bytes(statement, 0);
 
         if (id.len == ID_LEN)
             memcpy(cluster_id, id.data, ID_LEN);
@@ -622,7 +406,10 @@ status_code store_open_sqlite(const char *path, const uint8_t *cluster_id, struc
     }
     status_code status = made->path ? borrow(made, &connection) : failure_set(STATUS_OUT_OF_MEMORY, "no memory");
     if (status == STATUS_OK) {
+        status = connection_check(connection);
         give_back(made, connection);
+    }
+    if (status == STATUS_OK) {
         status = check_cluster(made, cluster_id);
     }
     if (status != STATUS_OK) {

@@ -38,6 +38,11 @@ static const struct schema_entry entries[] = {
 
 static const struct schema account_schema = {"user field", entries, sizeof(entries) / sizeof(*entries)};
 
+void account_wipe(struct account *account)
+{
+    secret_wipe(account, sizeof(*account));
+}
+
 static status_code draw(void *out, size_t len)
 {
     CHECK(RAND_bytes_ex(crypto_context(), out, len, 0) == 1, STATUS_RANDOM_FAILED, "no random bytes");
@@ -81,7 +86,7 @@ static status_code check_password_rules(const struct account *account, struct sl
 {
     CHECK(password.len >= PASSWORD_MIN && password.len <= PASSWORD_MAX, STATUS_PASSWORD_UNACCEPTABLE,
           "a password has %u to %u bytes", PASSWORD_MIN, PASSWORD_MAX);
-    CHECK(memchr(password.data, 0, password.len) == NULL, STATUS_PASSWORD_UNACCEPTABLE, "a password holds no NUL");
+    CHECK(text_is_valid(password), STATUS_PASSWORD_UNACCEPTABLE, "a password is UTF-8 without NUL");
     CHECK(password.len != strlen(account->name) ||
               strncasecmp((const char *)password.data, account->name, password.len) != 0,
           STATUS_PASSWORD_UNACCEPTABLE, "the password is the user's name");
@@ -157,7 +162,7 @@ status_code account_open(struct node *node, const struct store_record *record, s
     struct values values;
 
     TRY(record_open(node, record, &plaintext));
-    TRY(values_decode_all(&account_schema, bytes_slice(&plaintext), &values));
+    TRY(record_decode(&account_schema, &plaintext, &values));
     memcpy(account->id, record->id, ID_LEN);
     account->version = record->version;
     return decode(&values, account);
@@ -169,7 +174,7 @@ status_code account_read(struct node *node, const uint8_t id[ID_LEN], struct acc
     struct values values;
 
     TRY(record_read(node, STORE_USER, id, &plaintext, &account->version));
-    TRY(values_decode_all(&account_schema, bytes_slice(&plaintext), &values));
+    TRY(record_decode(&account_schema, &plaintext, &values));
     memcpy(account->id, id, ID_LEN);
     return decode(&values, account);
 }

@@ -19,6 +19,9 @@ struct account {
     uint8_t hash[PASSWORD_HASH_LEN]; /* PBKDF2-HMAC-SHA-512 (SP 800-132) */
 };
 
+/** Wipes it. Fits CLEANUP(). */
+void account_wipe(struct account *account);
+
 /** A new account with a fresh id and this password. */
 status_code account_new(struct node *node, struct slice name, struct slice password, enum role role,
                         struct account *account);

@@ -23,7 +23,7 @@ status_code cluster_record_read(struct node *node, struct cluster_record *record
     struct values values;
 
     TRY(record_read(node, STORE_CLUSTER, cluster_record_id, &plaintext, &record->version));
-    TRY(values_decode_all(&cluster_schema, bytes_slice(&plaintext), &values));
+    TRY(record_decode(&cluster_schema, &plaintext, &values));
     struct slice name = values_bytes(&values, CLUSTER_NAME);
 
     record->active = values_bool(&values, CLUSTER_ACTIVE, false);
@@ -51,20 +51,19 @@ status_code cluster_record_write(struct node *node, const struct cluster_record 
 status_code cluster_record_create(struct node *node, const char *name)
 {
     CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT;
-    struct cluster_record record = {.version = 0, .active = false, .created_ms = node_now_ms(node)};
+    struct cluster_record record;
     struct store_write write;
-    uint64_t revision, version;
-    status_code status =
-        node->store->operations->read(node->store, STORE_CLUSTER, cluster_record_id, &sealed, &version);
+    uint64_t revision;
+    status_code status = cluster_record_read(node, &record);
 
     if (status != STATUS_OBJECT_NOT_FOUND)
         return status;
-    bytes_clear(&sealed);
+    record = (struct cluster_record){.version = 0, .active = false, .created_ms = node_now_ms(node)};
     snprintf(record.name, sizeof(record.name), "%s", name);
     TRY(cluster_record_write(node, &record, &sealed, &write));
     status = node->store->operations->write(node->store, &write, 1, &revision);
-    if (status == STATUS_ALREADY_EXISTS) /* another node was quicker */
-        return STATUS_OK;
+    if (status == STATUS_ALREADY_EXISTS) /* another node was quicker: of this cluster, if the record opens */
+        return cluster_record_read(node, &record);
     TRY(status);
     node_wrote(node, revision);
     return STATUS_OK;

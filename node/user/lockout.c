@@ -30,7 +30,7 @@ static status_code read_lockout(struct node *node, const uint8_t user_id[ID_LEN]
     if (status == STATUS_OBJECT_NOT_FOUND)
         return STATUS_OK;
     TRY(status);
-    TRY(values_decode_all(&lockout_schema, bytes_slice(&plaintext), &values));
+    TRY(record_decode(&lockout_schema, &plaintext, &values));
     lockout->failures = values_uint(&values, LOCKOUT_FAILURES, 0);
     lockout->until_ms = values_uint(&values, LOCKOUT_UNTIL_MS, 0);
     return STATUS_OK;

@@ -36,6 +36,13 @@ status_code record_read(struct node *node, enum store_kind kind, const uint8_t i
     return record_open(node, &record, plaintext);
 }
 
+status_code record_decode(const struct schema *schema, const struct bytes *plaintext, struct values *values)
+{
+    CHECK(values_decode_all(schema, bytes_slice(plaintext), values) == STATUS_OK, STATUS_STORE_DAMAGED,
+          "a record with a %s cannot be read: restore the store from a backup", schema->kind);
+    return STATUS_OK;
+}
+
 status_code record_prepare(struct node *node, enum store_kind kind, const uint8_t id[ID_LEN], uint64_t version,
                            struct slice plaintext, struct bytes *sealed, struct store_write *write)
 {

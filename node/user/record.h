@@ -2,6 +2,7 @@
  * kind, id and version. */
 #pragma once
 
+#include "protocol/values.h"
 #include "store/store.h"
 
 struct node;
@@ -12,6 +13,9 @@ status_code record_read(struct node *node, enum store_kind kind, const uint8_t i
 
 /** Opens a record that was read already. */
 status_code record_open(struct node *node, const struct store_record *record, struct bytes *plaintext);
+
+/** Decodes an opened record. STATUS_STORE_DAMAGED. */
+status_code record_decode(const struct schema *schema, const struct bytes *plaintext, struct values *values);
 
 /** Seals `plaintext` as the version after `version` (0: a new record) and fills in the write, which refers to `sealed`.
  */

@@ -21,7 +21,7 @@ struct session_cache {
 
 static struct slot *slot_of(struct session_cache *cache, enum store_kind kind, const uint8_t id[ID_LEN])
 {
-    return &cache->slots[((unsigned)id[0] << 8 | id[1] | (unsigned)kind << 5) % SLOTS];
+    return &cache->slots[(((unsigned)id[0] << 8 | id[1]) ^ (unsigned)kind << 5) % SLOTS];
 }
 
 struct session_cache *session_cache_new(void)

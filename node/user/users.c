@@ -4,8 +4,8 @@
 #include "node.h"
 #include "user/cluster_record.h"
 #include "user/lockout.h"
-#include "user/record.h"
 #include "protocol/writer.h"
+#include "user/record.h"
 #include "user/users_internal.h"
 
 #define RETRIES 16u
@@ -16,12 +16,14 @@ status_code users_open(struct node *node, struct users **users)
 
     CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for the users");
     made->node = node;
+    atomic_flag_clear(&made->purging);
     made->cache = session_cache_new();
-    if (!made->cache) {
-        free(made);
-        FAIL(STATUS_OUT_OF_MEMORY, "no memory for the users");
+    status_code status =
+        made->cache ? users_start_purging(made) : failure_set(STATUS_OUT_OF_MEMORY, "no memory for the users");
+    if (status != STATUS_OK) {
+        users_close(made);
+        return status;
     }
-    users_purge_revocations(made);
     *users = made;
     return STATUS_OK;
 }
@@ -78,7 +80,7 @@ static status_code put_account(struct node *node, const struct cluster_record *c
 /* *done: a user of that name was made by the very same request. */
 static status_code check_absent(struct node *node, const struct account *wanted, bool *done)
 {
-    struct account existing;
+    CLEANUP(account_wipe) struct account existing;
     status_code status = account_find(node, slice_text(wanted->name), &existing);
 
     *done = false;
@@ -86,7 +88,6 @@ static status_code check_absent(struct node *node, const struct account *wanted,
         return STATUS_OK;
     TRY(status);
     *done = memcmp(existing.request_id, wanted->request_id, ID_LEN) == 0;
-    secret_wipe(&existing, sizeof(existing));
     CHECK(*done, STATUS_ALREADY_EXISTS, "there is a user %s already", wanted->name);
     return STATUS_OK;
 }
@@ -94,9 +95,9 @@ static status_code check_absent(struct node *node, const struct account *wanted,
 status_code users_create(struct users *users, const struct caller *caller, struct slice name, struct slice password,
                          enum role role, const uint8_t request_id[ID_LEN])
 {
+    CLEANUP(account_wipe) struct account account;
     struct node *node = users->node;
     struct cluster_record cluster;
-    struct account account;
     status_code status = STATUS_CONFLICT;
 
     (void)caller;
@@ -109,25 +110,36 @@ status_code users_create(struct users *users, const struct caller *caller, struc
         TRY(check_absent(node, &account, &done));
         status = done ? STATUS_OK : put_account(node, &cluster, &account);
     }
-    secret_wipe(&account, sizeof(account));
     return status;
+}
+
+/* A resend after a lost answer: the same administrator activates again, and proves it. Guesses count as failed logins.
+ */
+static status_code check_activated_by(struct users *users, struct slice name, struct slice password)
+{
+    CLEANUP(account_wipe) struct account account;
+
+    CHECK(users_check_password(users, name, password, &account) == STATUS_OK && account.role == ROLE_ADMIN,
+          STATUS_CLUSTER_STATE, "the cluster was activated already: its administrator logs in");
+    return STATUS_OK;
 }
 
 status_code users_activate(struct users *users, struct slice name, struct slice password)
 {
+    CLEANUP(account_wipe) struct account account = {.role = ROLE_NONE};
     struct node *node = users->node;
     struct cluster_record cluster;
-    struct account account;
     status_code status = STATUS_CONFLICT;
 
-    TRY(account_new(node, name, password, ROLE_ADMIN, &account));
     for (unsigned i = 0; i < RETRIES && status == STATUS_CONFLICT; i++) {
         TRY(cluster_record_read(node, &cluster));
-        CHECK(!cluster.active, STATUS_CLUSTER_STATE, "the cluster was activated already: its administrator logs in");
+        if (cluster.active)
+            return check_activated_by(users, name, password);
+        if (account.role == ROLE_NONE)
+            TRY(account_new(node, name, password, ROLE_ADMIN, &account));
         cluster.active = true;
         status = put_account(node, &cluster, &account);
     }
-    secret_wipe(&account, sizeof(account));
     TRY(status);
     atomic_store(&node->cluster_active, true);
     return STATUS_OK;
@@ -150,9 +162,9 @@ static status_code check_deletable(struct node *node, const struct account *acco
 
 status_code users_delete(struct users *users, const struct caller *caller, struct slice name)
 {
+    CLEANUP(account_wipe) struct account account;
     struct node *node = users->node;
     struct cluster_record cluster;
-    struct account account;
     status_code status = STATUS_CONFLICT;
 
     (void)caller;
@@ -165,7 +177,6 @@ status_code users_delete(struct users *users, const struct caller *caller, struc
     }
     if (status == STATUS_OK)
         lockout_clear(node, account.id);
-    secret_wipe(&account, sizeof(account));
     return status;
 }
 
@@ -188,9 +199,9 @@ static status_code check_own(struct node *node, const struct account *account, s
 status_code users_change_password(struct users *users, const struct caller *caller, struct slice name,
                                   struct slice old_password, struct slice new_password)
 {
+    CLEANUP(account_wipe) struct account account;
     struct node *node = users->node;
     struct cluster_record cluster;
-    struct account account;
     status_code status = STATUS_CONFLICT;
     bool own = slice_equal(name, slice_text(caller->user_name)), done = false;
 
@@ -208,18 +219,16 @@ status_code users_change_password(struct users *users, const struct caller *call
     }
     if (status == STATUS_OK)
         lockout_clear(node, account.id);
-    secret_wipe(&account, sizeof(account));
     return status;
 }
 
 status_code users_find(struct users *users, struct slice name, uint8_t user_id[ID_LEN], enum role *role)
 {
-    struct account account;
+    CLEANUP(account_wipe) struct account account;
 
     TRY(account_find(users->node, name, &account));
     memcpy(user_id, account.id, ID_LEN);
     *role = account.role;
-    secret_wipe(&account, sizeof(account));
     return STATUS_OK;
 }
 
@@ -227,14 +236,14 @@ struct listing {
     struct node *node;
     struct bytes *records;
     struct bytes encoded;
-    uint64_t limit, n;
+    uint64_t n;
     uint8_t last[ID_LEN];
 };
 
 static status_code list_one(void *context, const struct store_record *record)
 {
+    CLEANUP(account_wipe) struct account account;
     struct listing *listing = context;
-    struct account account;
     struct values values;
 
     TRY(account_open(listing->node, record, &account));
@@ -247,16 +256,17 @@ static status_code list_one(void *context, const struct store_record *record)
     values_put_bytes(&values, FIELD_STATE_NAME,
                      slice_text(lockout_active(listing->node, account.id) ? "locked" : "active"));
     values_encode(&FIELD_SCHEMA, &values, &listing->encoded);
-    secret_wipe(&account, sizeof(account));
     return bytes_ok(&listing->encoded);
 }
 
 status_code users_list(struct users *users, struct slice cursor, uint64_t limit, struct bytes *records,
                        struct bytes *next_cursor)
 {
-    struct listing listing = {.node = users->node, .encoded = BYTES_INIT, .limit = limit};
+    struct listing listing = {.node = users->node, .encoded = BYTES_INIT};
     struct store *store = users->node->store;
 
+    if (limit == 0 || limit > FIND_PAGE_MAX)
+        limit = FIND_PAGE_MAX;
     CHECK(cursor.len == 0 || cursor.len == ID_LEN, STATUS_INVALID_ARGUMENT, "the cursor is none of this list");
     status_code status =
         store->operations->range(store, STORE_USER, cursor.len ? cursor.data : NULL, NULL, limit, list_one, &listing);

@@ -180,15 +180,33 @@ static size_t utf8_sequence(const uint8_t *at, size_t len)
     return n;
 }
 
+/* Where the text stops being valid; its length when it is valid throughout. */
+static size_t valid_len(struct slice text)
+{
+    size_t at = 0;
+
+    while (at < text.len) {
+        size_t n = utf8_sequence(text.data + at, text.len - at);
+
+        if (n == 0)
+            return at;
+        at += n;
+    }
+    return at;
+}
+
+bool text_is_valid(struct slice text)
+{
+    return valid_len(text) == text.len;
+}
+
 status_code read_text(struct reader *reader, size_t max_len, struct slice *value)
 {
     struct slice text;
 
     TRY(take_bytes(reader, TYPE_TEXT, "a text", max_len, &text));
-    for (size_t at = 0, n; at < text.len; at += n) {
-        n = utf8_sequence(text.data + at, text.len - at);
-        CHECK(n, STATUS_PROTOCOL_ERROR, "a text is not UTF-8 at byte %zu, or holds a NUL", at);
-    }
+    CHECK(text_is_valid(text), STATUS_PROTOCOL_ERROR, "a text is not UTF-8 at byte %zu, or holds a NUL",
+          valid_len(text));
     *value = text;
     return STATUS_OK;
 }

@@ -28,5 +28,8 @@ status_code read_bool(struct reader *reader, bool *value);
 status_code read_bin(struct reader *reader, size_t max_len, struct slice *value);
 status_code read_text(struct reader *reader, size_t max_len, struct slice *value);
 
+/** Whether it is well-formed UTF-8 without NUL. */
+bool text_is_valid(struct slice text);
+
 /** Passes over one value of any type and yields its encoding. */
 status_code read_any(struct reader *reader, struct slice *encoded);
