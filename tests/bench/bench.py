@@ -124,6 +124,12 @@ def measure(build, works, seconds):
     return rows
 
 
+def many_keys(build, n):
+    done = subprocess.run([sys.executable, ROOT / "tests/bench/keys.py", build, str(n)], capture_output=True, text=True,
+                          check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def best(rows, work, side, loads=None):
     found = [row for row in rows if row["work"] == work and row["side"] == side
              and (loads is None or (row["threads"], row["depth"]) in loads)]
@@ -161,7 +167,7 @@ def number(value, digits=0):
     return "" if value is None else f"{value:,.{digits}f}"
 
 
-def markdown(rows, seconds):
+def markdown(rows, seconds, keys):
     version = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout.split()[1]
     lines = ["# Benchmark", "",
              f"Measured by `./dev bench` on {datetime.date.today()}: {os.cpu_count()} cores of {processor()}, "
@@ -171,6 +177,13 @@ def markdown(rows, seconds):
              "## Goals", "", "| goal | reached | wanted | |", "| --- | ---: | --- | --- |"]
     for text, value, wanted, reached in goals(rows):
         lines.append(f"| {text} | {value:,.2f} | {wanted} | {'reached' if reached else '**not reached**'} |")
+    if keys:
+        for text, value, limit in (("node start, s", keys["start_s"], 5), ("bytes of memory a key", keys["bytes_per_key"], 2048)):
+            lines.append(f"| {keys['keys']:,} keys: {text} | {value:,} | at most {limit:,} | "
+                         f"{'reached' if value <= limit else '**not reached**'} |")
+        lines += ["", f"With {keys['keys']:,} token keys: {keys['created_per_s']:,} durable keys made a second; finding one "
+                  f"by label takes {keys['find_by_label_ms_p99_with_round_trip']} ms (p99) with the round trip; "
+                  f"{keys['store_bytes_per_key']:,} bytes a key in the store."]
     lines += ["", "![operations a second beside the limit and SoftHSM2](benchmark.svg)", "", "## All rows", "",
               "| work | side | threads | depth | op/s | of limit | times SoftHSM2 | p50 us | p99 us | client cpu us/op | node cpu us/op |",
               "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
@@ -219,6 +232,7 @@ def main():
     parser.add_argument("--build", type=Path, required=True, help="build folder")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as a JSON list")
     parser.add_argument("--only", metavar="WORK,...", help=f"some of {','.join(WORKS)}; docs/ is left alone then")
+    parser.add_argument("--keys", type=int, default=100_000, metavar="N", help="how many keys a node is filled with (0: none)")
     parser.add_argument("--seconds", type=float, default=3, help="seconds a row (default 3)")
     arguments = parser.parse_args()
     works = arguments.only.split(",") if arguments.only else WORKS
@@ -229,7 +243,8 @@ def main():
     rows = measure(arguments.build, works, arguments.seconds)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
-    page = markdown(rows, arguments.seconds)
+    keys = many_keys(arguments.build, arguments.keys) if arguments.keys and not arguments.only else None
+    page = markdown(rows, arguments.seconds, keys)
     if not arguments.only:
         (ROOT / "docs/benchmark.md").write_text(page)
         plot(rows, ROOT / "docs/benchmark.svg")
