@@ -183,7 +183,8 @@ def markdown(rows, seconds, keys):
                          f"{'reached' if value <= limit else '**not reached**'} |")
         lines += ["", f"With {keys['keys']:,} token keys: {keys['created_per_s']:,} durable keys made a second; finding one "
                   f"by label takes {keys['find_by_label_ms_p99_with_round_trip']} ms (p99) with the round trip; "
-                  f"{keys['store_bytes_per_key']:,} bytes a key in the store."]
+                  f"{keys['store_bytes_per_key']:,} bytes a key in the store, {keys['bytes_per_cached_key']:,} bytes of memory for "
+                  "each of the (by default) 20,000 keys that a node keeps opened."]
     lines += ["", "![operations a second beside the limit and SoftHSM2](benchmark.svg)", "", "## All rows", "",
               "| work | side | threads | depth | op/s | of limit | times SoftHSM2 | p50 us | p99 us | client cpu us/op | node cpu us/op |",
               "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
