@@ -1,2 +1,4 @@
-hsm_unit_test(node_store_test LIBS hsmd_core)
-hsm_unit_test(node_seal_test LIBS hsmd_core)
+# The store, on its own.
+foreach(subject store store_fault)
+  hsm_unit_test(node_${subject}_test LIBS hsmd_core)
+endforeach()

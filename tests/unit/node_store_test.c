@@ -1,318 +1,351 @@
-/* The store on SQLite: compare-and-swap, tokens, changes, several processes, and files that are not what they should
- * be. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <pthread.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include "store/store.h"
+/* What the store promises of records, look-ups and the list of changes. */
+#include "node_store_support.h"
 
-static const uint8_t cluster_id[ID_LEN] = "cluster one....", other_id[ID_LEN] = "cluster two....";
+#include "store/sqlite_connection.h"
 
-struct fixture {
-    char folder[64], path[80];
-    struct store *store;
+static int start(void **state)
+{
+    if (start_closed(state) != 0)
+        return -1;
+    open_again(*state);
+    return 0;
+}
+
+static struct store *store_of(void **state)
+{
+    return ((struct subject *)*state)->store;
+}
+
+/* Numbers of the records that were visited. */
+struct seen {
+    unsigned n;
+    uint64_t numbers[64];
+    unsigned stop_after; /* 0: never */
 };
 
-static int set_up(void **state)
+static status_code see(void *context, const struct store_record *record)
 {
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-    snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/hsm-store-XXXXXX");
-    assert_non_null(mkdtemp(fixture->folder));
-    snprintf(fixture->path, sizeof(fixture->path), "%s/store.db", fixture->folder);
-    assert_int_equal(store_open_sqlite(fixture->path, cluster_id, &fixture->store), STATUS_OK);
-    *state = fixture;
-    return 0;
+    struct seen *seen = context;
+    uint64_t number = 0;
+    for (unsigned i = 0; i < 8; i++)
+        number = number << 8 | record->id[i];
+    assert_true(seen->n < 64);
+    seen->numbers[seen->n++] = number;
+    return seen->n == seen->stop_after ? STATUS_CANCELLED : STATUS_OK;
 }
 
-static int tear_down(void **state)
+static void check_seen(const struct seen *seen, unsigned n, const uint64_t *numbers)
 {
-    struct fixture *fixture = *state;
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-
-    if (fixture->store)
-        fixture->store->operations->close(fixture->store);
-    for (unsigned i = 0; i < 3; i++) {
-        char path[96];
-
-        snprintf(path, sizeof(path), "%s%s", fixture->path, suffixes[i]);
-        unlink(path);
-    }
-    rmdir(fixture->folder);
-    free(fixture);
-    return 0;
+    assert_int_equal(seen->n, n);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(seen->numbers[i], numbers[i]);
 }
 
-static struct store_write write_of(uint32_t number, uint64_t version, const char *value)
+/* Records. */
+
+static void a_record_has_the_version_of_its_last_write(void **state)
 {
-    struct store_write write = {.kind = STORE_OBJECT, .expected_version = version, .value = slice_text(value)};
-
-    memcpy(write.id, &number, sizeof(number));
-    return write;
-}
-
-static status_code put(struct store *store, uint32_t number, uint64_t version, const char *value)
-{
-    struct store_write write = write_of(number, version, value);
-    uint64_t revision;
-
-    return store->operations->write(store, &write, 1, &revision);
-}
-
-static void a_write_needs_the_version_that_it_expects(void **state)
-{
-    struct store *store = ((struct fixture *)*state)->store;
-    CLEANUP(bytes_release) struct bytes value = BYTES_INIT;
-    struct store_write write = write_of(1, 0, "");
+    struct store *store = store_of(state);
     uint64_t version;
 
-    assert_int_equal(put(store, 1, 0, "one"), STATUS_OK);
-    assert_int_equal(put(store, 1, 0, "again"), STATUS_ALREADY_EXISTS);
-    assert_int_equal(put(store, 1, 2, "ahead"), STATUS_CONFLICT);
-    assert_int_equal(put(store, 1, 1, "two"), STATUS_OK);
-    assert_int_equal(store->operations->read(store, STORE_OBJECT, write.id, &value, &version), STATUS_OK);
-    assert_true(version == 2 && slice_equal(bytes_slice(&value), slice_text("two")));
-    write = write_of(9, 0, "");
-    assert_int_equal(store->operations->read(store, STORE_OBJECT, write.id, &value, &version), STATUS_OBJECT_NOT_FOUND);
+    assert_string_equal(value_of(store, STORE_USER, 1, NULL), "");
+    assert_int_equal(put(store, STORE_USER, 1, 0, "one"), STATUS_OK);
+    assert_string_equal(value_of(store, STORE_USER, 1, &version), "one");
+    assert_int_equal(version, 1);
+    assert_int_equal(put(store, STORE_USER, 1, 1, "two"), STATUS_OK);
+    assert_string_equal(value_of(store, STORE_USER, 1, &version), "two");
+    assert_int_equal(version, 2);
+    assert_string_equal(value_of(store, STORE_LOGIN, 1, NULL), ""); /* kinds are apart */
 }
 
-static void several_writes_happen_together_or_not_at_all(void **state)
+static void a_write_that_expects_another_version_is_refused(void **state)
 {
-    struct store *store = ((struct fixture *)*state)->store;
-    struct store_write writes[] = {write_of(1, 0, "new"), write_of(2, 7, "conflict")};
-    CLEANUP(bytes_release) struct bytes value = BYTES_INIT;
-    uint64_t before, after, version;
+    struct store *store = store_of(state);
 
-    assert_int_equal(store->operations->revision(store, &before), STATUS_OK);
-    assert_int_equal(store->operations->write(store, writes, 2, &after), STATUS_CONFLICT);
-    assert_int_equal(store->operations->read(store, STORE_OBJECT, writes[0].id, &value, &version),
-                     STATUS_OBJECT_NOT_FOUND);
-    assert_int_equal(store->operations->revision(store, &after), STATUS_OK);
-    assert_true(before == after);
+    assert_int_equal(put(store, STORE_USER, 1, 0, "one"), STATUS_OK);
+    uint64_t revision = revision_of(store);
+    assert_int_equal(put(store, STORE_USER, 1, 0, "again"), STATUS_ALREADY_EXISTS);
+    assert_int_equal(put(store, STORE_USER, 1, 2, "early"), STATUS_CONFLICT);
+    assert_int_equal(put(store, STORE_USER, 2, 1, "nothing there"), STATUS_CONFLICT);
+    assert_int_equal(take(store, STORE_USER, 1, 7), STATUS_CONFLICT);
+    assert_int_equal(take(store, STORE_USER, 2, 1), STATUS_CONFLICT);
+    assert_string_equal(value_of(store, STORE_USER, 1, NULL), "one");
+    assert_int_equal(revision_of(store), revision);
+    assert_int_equal(take(store, STORE_USER, 1, 1), STATUS_OK);
+    assert_string_equal(value_of(store, STORE_USER, 1, NULL), "");
 }
 
-static status_code count_record(void *context, const struct store_record *record)
+static void several_records_are_written_all_or_none_at_one_revision(void **state)
 {
-    (void)record;
-    ++*(unsigned *)context;
-    return STATUS_OK;
-}
-
-static void records_are_found_by_all_their_tokens(void **state)
-{
-    struct store *store = ((struct fixture *)*state)->store;
-    struct index_token tokens[3] = {{"label-a"}, {"label-b"}, {"everybody"}};
-    unsigned n = 0;
-    uint64_t revision, total;
-
-    for (uint32_t i = 0; i < 20; i++) {
-        struct index_token own[2] = {tokens[i % 2], tokens[2]};
-        struct store_write write = write_of(i + 1, 0, "x");
-
-        write.tokens = own;
-        write.n_tokens = 2;
-        assert_int_equal(store->operations->write(store, &write, 1, &revision), STATUS_OK);
-    }
-    struct index_token wanted[2] = {tokens[0], tokens[2]};
-    assert_int_equal(store->operations->find(store, STORE_OBJECT, wanted, 2, NULL, 100, count_record, &n), STATUS_OK);
-    assert_int_equal(n, 10);
-    n = 0;
-    assert_int_equal(store->operations->find(store, STORE_OBJECT, wanted, 2, NULL, 3, count_record, &n), STATUS_OK);
-    assert_int_equal(n, 3);
-    struct store_write removal = write_of(1, 1, "");
-    removal.remove = true;
-    assert_int_equal(store->operations->write(store, &removal, 1, &revision), STATUS_OK);
-    assert_int_equal(store->operations->count(store, STORE_OBJECT, &tokens[2], &total), STATUS_OK);
-    assert_true(total == 19);
-}
-
-static status_code note_change(void *context, const struct store_change *change)
-{
-    uint64_t *last = context;
-
-    assert_true(change->revision > *last);
-    *last = change->revision;
-    return STATUS_OK;
-}
-
-static void changes_are_listed_since_a_revision(void **state)
-{
-    struct store *store = ((struct fixture *)*state)->store;
-    uint64_t last = 0, revision;
-
-    for (uint32_t i = 1; i <= 5; i++)
-        assert_int_equal(put(store, i, 0, "x"), STATUS_OK);
-    assert_int_equal(store->operations->changes(store, 2, note_change, &last, &revision), STATUS_OK);
-    assert_true(last == 5 && revision == 5);
-    assert_int_equal(store->operations->changes(store, 99, note_change, &last, &revision), STATUS_CONFLICT);
-}
-
-/* Counts one record up by compare-and-swap. */
-static void count_up(struct store *store, unsigned times)
-{
-    struct store_write write = write_of(1, 0, "");
-    CLEANUP(bytes_release) struct bytes value = BYTES_INIT;
-
-    for (unsigned done = 0; done < times;) {
-        uint64_t version = 0;
-        status_code status = store->operations->read(store, STORE_OBJECT, write.id, &value, &version);
-
-        if (status != STATUS_OK && status != STATUS_OBJECT_NOT_FOUND)
-            _exit(2);
-        status = put(store, 1, version, "counted");
-        if (status == STATUS_OK)
-            done++;
-        else if (status != STATUS_CONFLICT && status != STATUS_ALREADY_EXISTS)
-            _exit(3);
-    }
-}
-
-static void processes_that_share_the_file_lose_no_update(void **state)
-{
-    struct fixture *fixture = *state;
-    CLEANUP(bytes_release) struct bytes value = BYTES_INIT;
-    struct store_write write = write_of(1, 0, "");
-    uint64_t version, revision;
-    pid_t child = fork();
-
-    if (child == 0) {
-        struct store *own;
-
-        if (store_open_sqlite(fixture->path, cluster_id, &own) != STATUS_OK)
-            _exit(1);
-        count_up(own, 50);
-        _exit(0);
-    }
-    struct store *own;
-    int status;
-
-    assert_int_equal(store_open_sqlite(fixture->path, cluster_id, &own), STATUS_OK);
-    count_up(own, 50);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-    assert_int_equal(own->operations->read(own, STORE_OBJECT, write.id, &value, &version), STATUS_OK);
-    assert_true(version == 100);
-    assert_int_equal(own->operations->revision(own, &revision), STATUS_OK);
-    assert_true(revision == 100); /* gapless: refused writes take none */
-    own->operations->close(own);
-}
-
-struct writer {
-    struct store *store;
-    uint32_t first;
-};
-
-static void *write_many(void *argument)
-{
-    struct writer *writer = argument;
-
-    for (uint32_t i = 0; i < 50; i++)
-        assert_int_equal(put(writer->store, writer->first + i, 0, "x"), STATUS_OK);
-    return NULL;
-}
-
-static void threads_write_together(void **state)
-{
-    struct store *store = ((struct fixture *)*state)->store;
-    struct writer writers[8];
-    pthread_t threads[8];
-    unsigned n = 0;
-
-    for (uint32_t i = 0; i < 8; i++) {
-        writers[i] = (struct writer){store, 1 + 1000 * i};
-        assert_int_equal(pthread_create(&threads[i], NULL, write_many, &writers[i]), 0);
-    }
-    for (unsigned i = 0; i < 8; i++)
-        pthread_join(threads[i], NULL);
-    assert_int_equal(store->operations->range(store, STORE_OBJECT, NULL, NULL, 1000, count_record, &n), STATUS_OK);
-    assert_int_equal(n, 400);
-}
-
-static void take_cluster(struct store *store)
-{
-    struct store_write write = {.kind = STORE_CLUSTER, .value = slice_text("x")};
+    struct store *store = store_of(state);
+    struct store_write writes[3] = {write_of(STORE_USER, 1, 0, "a"), write_of(STORE_CLUSTER, 0, 0, "b"),
+                                    write_of(STORE_USER, 2, 3, "expects too much")};
     uint64_t revision;
 
+    assert_int_equal(store->operations->write(store, writes, 3, &revision), STATUS_CONFLICT);
+    assert_string_equal(value_of(store, STORE_USER, 1, NULL), "");
+    assert_string_equal(value_of(store, STORE_CLUSTER, 0, NULL), "");
+    assert_int_equal(revision_of(store), 0);
+    writes[2].expected_version = 0;
+    assert_int_equal(store->operations->write(store, writes, 3, &revision), STATUS_OK);
+    assert_int_equal(revision, 1);
+    assert_int_equal(revision_of(store), 1);
+    assert_string_equal(value_of(store, STORE_USER, 2, NULL), "expects too much");
+}
+
+static void values_of_any_bytes_and_none_come_back(void **state)
+{
+    struct store *store = store_of(state);
+    CLEANUP(bytes_release) struct bytes back = BYTES_INIT;
+    static uint8_t large[200000];
+    struct store_write writes[2] = {write_of(STORE_OBJECT, 1, 0, ""), write_of(STORE_OBJECT, 2, 0, NULL)};
+    uint64_t revision, version;
+
+    for (size_t i = 0; i < sizeof large; i++)
+        large[i] = (uint8_t)(i * 7);
+    writes[1].value = slice_of(large, sizeof large);
+    assert_int_equal(store->operations->write(store, writes, 2, &revision), STATUS_OK);
+    assert_int_equal(store->operations->read(store, STORE_OBJECT, writes[1].id, &back, &version), STATUS_OK);
+    assert_int_equal(back.len, sizeof large);
+    assert_memory_equal(back.data, large, sizeof large);
+    assert_int_equal(store->operations->read(store, STORE_OBJECT, writes[0].id, &back, &version), STATUS_OK);
+    assert_int_equal(back.len, 0);
+}
+
+static void what_was_written_is_there_after_opening_again(void **state)
+{
+    struct subject *subject = *state;
+    uint8_t cluster_id[ID_LEN];
+
+    assert_int_equal(store_cluster_id(subject->store, cluster_id), STATUS_OBJECT_NOT_FOUND);
+    assert_int_equal(put(subject->store, STORE_CLUSTER, 0, 0, "cluster"), STATUS_OK);
+    assert_int_equal(put(subject->store, STORE_OBJECT, 5, 0, "kept"), STATUS_OK);
+    close_now(subject);
+    open_again(subject);
+    assert_string_equal(value_of(subject->store, STORE_OBJECT, 5, NULL), "kept");
+    assert_int_equal(revision_of(subject->store), 2);
+    assert_int_equal(store_cluster_id(subject->store, cluster_id), STATUS_OK);
+    assert_memory_equal(cluster_id, CLUSTER, ID_LEN);
+}
+
+/* Ranges and look-ups. */
+
+static void a_range_is_ascending_and_keeps_its_bounds(void **state)
+{
+    struct store *store = store_of(state);
+    uint8_t two[ID_LEN], five[ID_LEN];
+    struct seen all = {0}, inner = {0}, first = {0}, stopped = {.stop_after = 2};
+
+    for (uint64_t i = 6; i > 0; i--)
+        assert_int_equal(put(store, STORE_AUDIT, i, 0, "x"), STATUS_OK);
+    assert_int_equal(put(store, STORE_OBJECT, 3, 0, "another kind"), STATUS_OK);
+    number_id(2, two);
+    number_id(5, five);
+    assert_int_equal(store->operations->range(store, STORE_AUDIT, NULL, NULL, 100, see, &all), STATUS_OK);
+    check_seen(&all, 6, (uint64_t[]){1, 2, 3, 4, 5, 6});
+    assert_int_equal(store->operations->range(store, STORE_AUDIT, two, five, 100, see, &inner), STATUS_OK);
+    check_seen(&inner, 2, (uint64_t[]){3, 4});
+    assert_int_equal(store->operations->range(store, STORE_AUDIT, NULL, NULL, 1, see, &first), STATUS_OK);
+    check_seen(&first, 1, (uint64_t[]){1});
+    assert_int_equal(store->operations->range(store, STORE_AUDIT, NULL, NULL, 100, see, &stopped), STATUS_CANCELLED);
+    assert_int_equal(stopped.n, 2);
+}
+
+static void put_tagged(struct store *store, uint64_t number, uint64_t expected, const struct index_token *tokens,
+                       size_t n)
+{
+    struct store_write write = write_of(STORE_OBJECT, number, expected, "v");
+    uint64_t revision;
+    write.tokens = tokens;
+    write.n_tokens = n;
     assert_int_equal(store->operations->write(store, &write, 1, &revision), STATUS_OK);
 }
 
-static void the_store_of_another_cluster_is_refused(void **state)
+static struct seen found(struct store *store, const struct index_token *tokens, size_t n, const uint8_t *after,
+                         size_t limit)
 {
-    struct fixture *fixture = *state;
-    struct store *other;
-
-    take_cluster(fixture->store);
-    assert_int_equal(store_open_sqlite(fixture->path, other_id, &other), STATUS_STORE_FOREIGN);
-    assert_non_null(strstr(failure_detail(), fixture->path));
+    struct seen seen = {0};
+    assert_int_equal(store->operations->find(store, STORE_OBJECT, tokens, n, after, limit, see, &seen), STATUS_OK);
+    return seen;
 }
 
-static void overwrite(const char *path, long at, const char *with)
+static void found_is_what_has_all_tokens_page_by_page(void **state)
 {
-    FILE *file = fopen(path, "r+");
+    struct store *store = store_of(state);
+    const struct index_token red = token_of(1), round = token_of(2), heavy = token_of(3);
+    const struct index_token all[] = {red, round, heavy}, wanted[] = {red, round};
+    struct seen seen;
+    uint8_t after[ID_LEN];
+    uint64_t n;
 
-    assert_non_null(file);
-    fseek(file, at, SEEK_SET);
-    fputs(with, file);
-    fclose(file);
+    put_tagged(store, 4, 0, (struct index_token[]){red, round}, 2);
+    put_tagged(store, 1, 0, (struct index_token[]){red}, 1);
+    put_tagged(store, 3, 0, all, 3);
+    put_tagged(store, 2, 0, (struct index_token[]){round, red}, 2);
+    seen = found(store, wanted, 2, NULL, 10);
+    check_seen(&seen, 3, (uint64_t[]){2, 3, 4});
+    seen = found(store, wanted, 2, NULL, 2);
+    check_seen(&seen, 2, (uint64_t[]){2, 3});
+    number_id(3, after);
+    seen = found(store, wanted, 2, after, 2);
+    check_seen(&seen, 1, (uint64_t[]){4});
+    seen = found(store, all, 3, NULL, 10);
+    check_seen(&seen, 1, (uint64_t[]){3});
+    assert_int_equal(store->operations->count(store, STORE_OBJECT, &red, &n), STATUS_OK);
+    assert_int_equal(n, 4);
+    assert_int_equal(store->operations->find(store, STORE_OBJECT, all, 0, NULL, 1, see, &seen), STATUS_TOO_LARGE);
 }
 
-static void a_damaged_file_is_refused(void **state)
+static void replaced_and_removed_records_are_not_found_by_what_they_were(void **state)
 {
-    struct fixture *fixture = *state;
+    struct store *store = store_of(state);
+    const struct index_token old = token_of(1), new = token_of(2);
+    uint64_t n;
 
-    fixture->store->operations->close(fixture->store);
-    fixture->store = NULL;
-    overwrite(fixture->path, 0, "this was a database once, but it is not any more");
-    assert_int_equal(store_open_sqlite(fixture->path, cluster_id, &fixture->store), STATUS_STORE_DAMAGED);
-    assert_non_null(strstr(failure_detail(), "backup"));
+    put_tagged(store, 1, 0, &old, 1);
+    put_tagged(store, 2, 0, &old, 1);
+    put_tagged(store, 1, 1, &new, 1);
+    struct seen seen = found(store, &old, 1, NULL, 10);
+    check_seen(&seen, 1, (uint64_t[]){2});
+    assert_int_equal(take(store, STORE_OBJECT, 1, 2), STATUS_OK);
+    assert_int_equal(store->operations->count(store, STORE_OBJECT, &new, &n), STATUS_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(store->operations->count(store, STORE_OBJECT, &old, &n), STATUS_OK);
+    assert_int_equal(n, 1);
 }
 
-static void the_database_of_another_program_is_refused(void **state)
+/* Steps of SQLite's machine, which do not depend on the machine that it runs on. */
+static int steps_to_find(const char *path, const struct index_token *tokens, size_t n)
 {
-    struct fixture *fixture = *state;
-    char path[96];
-    sqlite3 *db;
-    struct store *store;
+    struct connection *connection;
+    sqlite3_stmt *statement;
+    bool row;
 
-    snprintf(path, sizeof(path), "%s/other.db", fixture->folder);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "CREATE TABLE t(x)", NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-    assert_int_equal(store_open_sqlite(path, cluster_id, &store), STATUS_STORE_FOREIGN);
-    static const char *const leftovers[] = {"other.db", "other.db-wal", "other.db-shm"};
-    for (unsigned i = 0; i < 3; i++) {
-        snprintf(path, sizeof(path), "%s/%s", fixture->folder, leftovers[i]);
-        unlink(path);
+    assert_int_equal(sqlite_connection_open(path, &connection), STATUS_OK);
+    assert_int_equal(connection_find_statement(connection, n, &statement), STATUS_OK);
+    sqlite3_bind_int(statement, 1, STORE_OBJECT);
+    sqlite3_bind_blob(statement, 2, "", 0, SQLITE_STATIC);
+    sqlite3_bind_int(statement, 3, 100);
+    for (size_t i = 0; i < n; i++)
+        sqlite3_bind_blob(statement, (int)i + 4, tokens[i].bytes, TOKEN_LEN, SQLITE_STATIC);
+    assert_int_equal(connection_step(connection, statement, &row), STATUS_OK);
+    assert_true(row);
+    assert_int_equal(connection_step(connection, statement, &row), STATUS_OK);
+    assert_false(row);
+    int steps = sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 0);
+    assert_int_equal(sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_SORT, 0), 0);
+    assert_int_equal(sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_FULLSCAN_STEP, 0), 0);
+    sqlite_connection_close(connection);
+    return steps;
+}
+
+static void finding_one_of_many_takes_no_more_steps_than_one_of_few(void **state)
+{
+    enum { MANY = 10000, BATCH = 2500, TOKENS = 5 };
+    struct subject *subject = *state;
+    static struct store_write writes[BATCH];
+    static struct index_token tokens[BATCH][TOKENS];
+    uint64_t revision;
+    int few = 0;
+
+    for (uint32_t i = 0; i < MANY; i++) {
+        unsigned at = i % BATCH;
+        for (uint32_t t = 1; t < TOKENS; t++)
+            tokens[at][t] = token_of(t);    /* owner, class, ...: all have them */
+        tokens[at][0] = token_of(1000 + i); /* the label: its own */
+        writes[at] = write_of(STORE_OBJECT, i, 0, "v");
+        writes[at].tokens = tokens[at];
+        writes[at].n_tokens = TOKENS;
+        if (i == 9)
+            assert_int_equal(subject->store->operations->write(subject->store, writes, 10, &revision), STATUS_OK);
+        if (i == 9)
+            few = steps_to_find(subject->path, tokens[5], TOKENS);
+        if (at == BATCH - 1) {
+            struct store_write *from = i < BATCH ? writes + 10 : writes;
+            assert_int_equal(
+                subject->store->operations->write(subject->store, from, i < BATCH ? BATCH - 10 : BATCH, &revision),
+                STATUS_OK);
+        }
     }
+    assert_in_range(few, 1, 200);
+    assert_in_range(steps_to_find(subject->path, tokens[BATCH / 2], TOKENS), 1, few);
 }
 
-static void the_file_is_for_its_owner_alone(void **state)
-{
-    struct fixture *fixture = *state;
-    struct stat status;
+/* Changes. */
 
-    assert_int_equal(stat(fixture->path, &status), 0);
-    assert_int_equal(status.st_mode & 0777, 0600);
+struct changes {
+    unsigned n;
+    struct store_change change[16];
+};
+
+static status_code note(void *context, const struct store_change *change)
+{
+    struct changes *changes = context;
+    assert_true(changes->n < 16);
+    changes->change[changes->n++] = *change;
+    return STATUS_OK;
+}
+
+static void changes_are_listed_in_order_but_not_those_of_the_audit_log(void **state)
+{
+    struct store *store = store_of(state);
+    struct changes changes = {0};
+    uint64_t revision = 0;
+
+    assert_int_equal(put(store, STORE_OBJECT, 1, 0, "a"), STATUS_OK);
+    assert_int_equal(put(store, STORE_AUDIT, 1, 0, "entry"), STATUS_OK);
+    assert_int_equal(put(store, STORE_USER, 2, 0, "b"), STATUS_OK);
+    assert_int_equal(take(store, STORE_OBJECT, 1, 1), STATUS_OK);
+    assert_int_equal(store->operations->changes(store, 1, note, &changes, &revision), STATUS_OK);
+    assert_int_equal(revision, 4);
+    assert_int_equal(changes.n, 2);
+    assert_int_equal(changes.change[0].kind, STORE_USER);
+    assert_int_equal(changes.change[0].revision, 3);
+    assert_false(changes.change[0].removed);
+    assert_int_equal(changes.change[1].kind, STORE_OBJECT);
+    assert_true(changes.change[1].removed);
+    assert_int_equal(store->operations->changes(store, 4, note, &changes, &revision), STATUS_OK);
+    assert_int_equal(changes.n, 2);
+    assert_int_equal(store->operations->changes(store, 5, note, &changes, &revision), STATUS_CONFLICT);
+}
+
+static void a_list_that_no_longer_reaches_back_says_so(void **state)
+{
+    struct subject *subject = *state;
+    struct changes changes = {0};
+    uint64_t revision;
+
+    assert_int_equal(put(subject->store, STORE_OBJECT, 1, 0, "early"), STATUS_OK);
+    assert_int_equal(put(subject->store, STORE_OBJECT, 2, 0, "early too"), STATUS_OK);
+    close_now(subject);
+    run_sql(subject->path, "UPDATE meta SET value = 303103 WHERE name = 'revision'"); /* 74 * 4096 - 1 */
+    open_again(subject);
+    struct store *store = subject->store;
+    assert_int_equal(put(store, STORE_AUDIT, 1, 0, "not listed"), STATUS_OK); /* trims */
+    assert_int_equal(store->operations->changes(store, 1, note, &changes, &revision), STATUS_CONFLICT);
+    assert_int_equal(store->operations->changes(store, 103102, note, &changes, &revision), STATUS_CONFLICT);
+    assert_int_equal(changes.n, 0);
+    assert_int_equal(store->operations->changes(store, 103103, note, &changes, &revision), STATUS_OK);
+    assert_int_equal(revision, 303104);
+    assert_int_equal(put(store, STORE_OBJECT, 3, 0, "late"), STATUS_OK);
+    assert_int_equal(store->operations->changes(store, 103103, note, &changes, &revision), STATUS_OK);
+    assert_int_equal(changes.n, 1);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_write_needs_the_version_that_it_expects),    TEST(several_writes_happen_together_or_not_at_all),
-        TEST(records_are_found_by_all_their_tokens),        TEST(changes_are_listed_since_a_revision),
-        TEST(processes_that_share_the_file_lose_no_update), TEST(threads_write_together),
-        TEST(the_store_of_another_cluster_is_refused),      TEST(a_damaged_file_is_refused),
-        TEST(the_database_of_another_program_is_refused),   TEST(the_file_is_for_its_owner_alone),
+        cmocka_unit_test_setup_teardown(a_record_has_the_version_of_its_last_write, start, stop),
+        cmocka_unit_test_setup_teardown(a_write_that_expects_another_version_is_refused, start, stop),
+        cmocka_unit_test_setup_teardown(several_records_are_written_all_or_none_at_one_revision, start, stop),
+        cmocka_unit_test_setup_teardown(values_of_any_bytes_and_none_come_back, start, stop),
+        cmocka_unit_test_setup_teardown(what_was_written_is_there_after_opening_again, start, stop),
+        cmocka_unit_test_setup_teardown(a_range_is_ascending_and_keeps_its_bounds, start, stop),
+        cmocka_unit_test_setup_teardown(found_is_what_has_all_tokens_page_by_page, start, stop),
+        cmocka_unit_test_setup_teardown(replaced_and_removed_records_are_not_found_by_what_they_were, start, stop),
+        cmocka_unit_test_setup_teardown(finding_one_of_many_takes_no_more_steps_than_one_of_few, start, stop),
+        cmocka_unit_test_setup_teardown(changes_are_listed_in_order_but_not_those_of_the_audit_log, start, stop),
+        cmocka_unit_test_setup_teardown(a_list_that_no_longer_reaches_back_says_so, start, stop),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
