@@ -510,7 +510,7 @@ def test_cluster_is_born_through_the_api(tmp_path):
         with hsm.Cluster(config) as client, client.session() as admin:
             client.activate("root", "a long password")
             with pytest.raises(hsm.ClusterState):
-                client.activate("root", "a long password")
+                client.activate("usurper", "another password")
             admin.login("root", "a long password")
             with hsm.Cluster.endpoint(second.start().socket) as socket:
                 certificate, ca_certificate = sign(second, socket.node_csr()[0])
