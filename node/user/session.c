@@ -93,6 +93,8 @@ status_code users_check_password(struct users *users, struct slice name, struct 
     status = account_check_password(account, password);
     if (status == STATUS_LOGIN_FAILED)
         lockout_count(users->node, account->id);
+    /* Said anew, since counting leaves words of its own: this must read as for an unknown user. */
+    CHECK(status != STATUS_LOGIN_FAILED, STATUS_LOGIN_FAILED, "wrong user name or password");
     TRY(status);
     /* Again: guesses that were made at the same time, on any node, may have locked the user meanwhile. */
     TRY(lockout_check(users->node, account->id, &failures));
