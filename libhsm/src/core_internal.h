@@ -1,7 +1,8 @@
 /* What the files of the core share: operations on their way, channels that carry them, nodes that have channels.
  *
- * Locks: core.lock guards the node table; channel.lock a channel and every operation on it; queue.lock a queue's lists.
- * Taken in that order, and no lock but a channel's own is held across the network. */
+ * Locks: channel.lock guards a channel and every operation on it; queue.lock a queue's lists; core.lock the node table
+ * and the names in it. The latter two are taken inside the first, never inside each other, and no lock but a channel's
+ * own is held across the network. */
 #pragma once
 
 #include <openssl/provider.h>
@@ -15,14 +16,17 @@
 #include "platform.h"
 #include "transport.h"
 
-#define NODES_MAX       64u
-#define CONNECTIONS_MAX 8u
-#define FLIGHTS_MAX     16u
-#define FAST_FLIGHTS    2u                  /* messages of fast operations under way on a connection */
-#define MESSAGE_COST_US 1000u               /* estimated work in one message */
-#define MESSAGE_BYTES   ((size_t)256 << 10) /* of small requests in one message */
-#define ALONE_BYTES     ((size_t)64 << 10)  /* a request as large as this goes alone */
-#define COSTS           1024u
+#define HELLO_ID            0x80000000u /* ids of requests have the upper bit (SP) */
+#define NODES_MAX           64u
+#define CONNECTIONS_MAX     8u
+#define FLIGHTS_MAX         16u
+#define FAST_FLIGHTS        2u    /* messages of fast operations under way on a connection */
+#define MESSAGE_COST_US     1000u /* estimated work in one message; more when much waits */
+#define MESSAGE_COST_MAX_US 4000u
+#define LIGHT_US            100u                /* operations below this travel together whatever they cost */
+#define MESSAGE_BYTES       ((size_t)256 << 10) /* of small requests in one message */
+#define ALONE_BYTES         ((size_t)64 << 10)  /* a request as large as this goes alone */
+#define COSTS               1024u
 
 struct channel;
 struct node_entry;
@@ -34,6 +38,9 @@ enum op_state {
     OP_ANSWERED,
     OP_LOST, /* the connection ended, or the attempt took too long: to be tried elsewhere */
 };
+
+/* What the waiting thread is told. After OVER nobody else touches the operation. */
+enum op_event { EVENT_READ = PLATFORM_EVENT_FIRST, EVENT_OVER };
 
 /* One request on its way. Belongs to the thread that calls or to a queue; while PENDING or IN_FLIGHT its channel's lock
  * guards it. */
@@ -58,8 +65,7 @@ struct op {
     char detail[FAILURE_DETAIL_MAX];
     struct node_entry *node; /* of the last attempt */
 
-    platform_event event; /* done, or to become its channel's reader */
-    bool promoted;
+    platform_event event; /* enum op_event, for the thread that waits */
 
     struct core_queue *queue; /* NULL: a thread waits */
     struct op *queue_previous, *queue_next;
@@ -80,14 +86,20 @@ struct channel {
     struct node_entry *node;
     struct link *link;
     uint64_t generation; /* of link: for sets that watch its descriptor */
-    bool broken;         /* to be closed by the reader, who may be polling its descriptor */
+    bool broken;         /* to be closed by the last thread that polls its descriptor */
+    unsigned n_polling;
     bool has_reader;
+    struct op *heir;          /* told to become the reader, and not there yet */
+    unsigned n_waiting;       /* operations here that a thread waits for */
+    struct op *over;          /* whose threads are to be woken once the lock is free */
     struct op *first, **last; /* pending */
+    uint64_t pending_us;      /* estimated work of these */
     struct flight flights[FLIGHTS_MAX];
     unsigned n_fast, n_flights;
     uint32_t next_id;
     struct bytes message; /* being built; secret: it holds tickets */
     atomic_uint load;     /* operations pending or in flight */
+    atomic_bool sending;  /* the socket did not take all yet */
 };
 
 struct node_entry {
@@ -95,7 +107,8 @@ struct node_entry {
     unsigned index;
     char url[256], name[129], zone[65];
     uint8_t id[ID_LEN];
-    bool seed; /* configured: never forgotten */
+    bool seed;        /* configured: never forgotten */
+    atomic_bool near; /* in the client's zone */
     atomic_bool gone;
     atomic_bool connected; /* a connection has been made and not been lost since */
     atomic_bool connecting;
@@ -110,8 +123,8 @@ struct node_entry {
 
 struct core {
     struct hsm_config *config;
-    bool single; /* one endpoint, learn of no other */
-    pid_t pid;
+    bool single;      /* one endpoint, learn of no other */
+    _Atomic long pid; /* the process that this was made for; negative while it is being made anew after a fork */
     OSSL_LIB_CTX *library;
     OSSL_PROVIDER *provider;
     SSL_CTX *tls;
@@ -134,15 +147,28 @@ struct core {
 /* core.c */
 /** Makes the connections of a child of fork its own; called on every way in. */
 status_code core_check_fork(struct core *core);
-void core_refresh_if_due(struct core *core);
+
+/* core_tls.c */
+/** Reads the files that the configuration names. */
+status_code tls_read_files(struct core *core);
+/** OpenSSL context and TLS settings of the core. */
+status_code tls_set_up(struct core *core);
+void tls_tear_down(struct core *core);
+
+/* operation.c */
 status_code op_init(struct core *core, const struct core_request *request, struct op *op);
 void op_release(struct op *op);
+/** Chooses node and channel of the next attempt and how long it may last; NULL when there is no node at all. */
+struct channel *op_begin_attempt(struct core *core, struct op *op);
 /** After an attempt that did not settle it: whether to try again, and then not before *not_before_ns. */
 bool op_try_again(struct core *core, struct op *op, uint64_t *not_before_ns);
 /** Status and detail of an operation that is over. */
 void op_conclude(struct core *core, struct op *op);
-/** Reads an op's result into a reply and values. */
+/** Moves an op's result into a reply and values. */
 status_code op_take_answer(struct op *op, struct bytes *reply, struct values *answer);
+
+/* call.c */
+void core_refresh_if_due(struct core *core);
 
 /* nodes.c */
 status_code node_add(struct core *core, const char *url, bool seed, struct node_entry **node);
@@ -151,24 +177,55 @@ struct node_entry *node_choose(struct core *core, struct op *op);
 struct channel *node_channel(struct node_entry *node);
 void node_succeeded(struct node_entry *node, uint64_t latency_us);
 void node_failed(struct node_entry *node, bool at_once);
-bool node_is_healthy(const struct node_entry *node, uint64_t now_ns);
+bool node_is_healthy(const struct node_entry *node);
 /** Whether a node other than this one could take over. */
 bool node_has_alternative(struct core *core, const struct node_entry *node);
+
+/* membership.c */
+/** Index of the node with this name or address, or -1. */
 int node_find(struct core *core, const char *name);
+void node_describe(struct core *core, const struct node_entry *node, char name[CORE_NODE_NAME_MAX]);
+/** What a node says of itself when a connection is opened; STATUS_TLS_ERROR when it is of another cluster. */
+status_code node_introduce(struct node_entry *node, const struct values *hello);
 void node_learn_all(struct core *core, const struct values *description);
 
 /* channel.c */
+void channel_init(struct channel *channel, struct node_entry *node);
+void channel_close(struct channel *channel, bool forget);
+/** Puts one operation and waits for it, reading for all if nobody does. */
+void channel_call(struct channel *channel, struct op *op);
 /** Appends operations (a list) to the channel, connecting if need be, and sends what may go. On failure they are LOST.
  */
 void channel_put(struct channel *channel, struct op *ops);
-/** Puts one operation and waits for it, reading for all if nobody does. */
-void channel_call(struct channel *channel, struct op *op);
 /** Reads what is there, without waiting. */
 void channel_drive(struct channel *channel);
-/** Takes an operation off its channel, if it is still there, because its attempt has lasted too long. */
+/** Takes an operation of a queue off its channel, if it is still there. */
 void channel_give_up(struct op *op);
-void channel_close(struct channel *channel, bool forget);
-void channel_init(struct channel *channel, struct node_entry *node);
+/** Takes off all operations of queues whose attempts have lasted too long. */
+void channel_expire(struct channel *channel, uint64_t now_ns);
+
+/* channel_state.c: with the channel's lock held, as all below */
+/** The operation is over or lost: its owner will be told. */
+void channel_leave(struct op *op, enum op_state state);
+void channel_lose(struct op *op, status_code status, const char *detail);
+/** The connection is over: everything on it is to be tried elsewhere. The cause is the thread's failure detail. */
+void channel_fail(struct channel *channel);
+/** At once, or as soon as no thread polls it. */
+void channel_close_link(struct channel *channel);
+void flight_free(struct channel *channel, struct flight *flight);
+
+/* channel_connect.c */
+status_code channel_connect(struct channel *channel, uint64_t end_ns);
+
+/* channel_send.c */
+void channel_append(struct channel *channel, struct op *ops);
+void channel_remove(struct channel *channel, struct op *op);
+/** Sends as much as may be under way. */
+void channel_pump(struct channel *channel);
+
+/* channel_receive.c */
+/** Takes everything that has arrived; then sends what had to wait for it. */
+void channel_receive(struct channel *channel);
 
 /* cost.c */
 uint32_t cost_estimate(struct core *core, const struct op *op, const struct values *fields);

@@ -1,49 +1,17 @@
-/* Nodes: which there are, how they are, and which comes next.
+/* Nodes: how they are, and which comes next.
  *
  * Health is a circuit per node: failures open it for a time that doubles; then one probe is let through, and an answer
  * closes it. A node that refuses connections or drops one is open at once; one that answered late once is not. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "core_internal.h"
 
 #define OPEN_FIRST_NS  50000000ull   /* 50 ms */
 #define OPEN_MAX_NS    2000000000ull /* 2 s */
 #define LATE_TOLERATED 2u            /* attempts in a row that may time out before the circuit opens */
 
-status_code node_add(struct core *core, const char *url, bool seed, struct node_entry **node)
-{
-    unsigned n = atomic_load(&core->n_nodes);
-
-    for (unsigned i = 0; i < n; i++) {
-        if (strcmp(core->nodes[i]->url, url))
-            continue;
-        atomic_store(&core->nodes[i]->gone, false);
-        *node = core->nodes[i];
-        return STATUS_OK;
-    }
-    CHECK(n < NODES_MAX, STATUS_TOO_LARGE, "more than %u node addresses", NODES_MAX);
-    CHECK(strlen(url) < sizeof((*node)->url), STATUS_CONFIG_INVALID, "nodes: %.64s...: too long", url);
-    struct node_entry *made = calloc(1, sizeof(*made));
-
-    CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for a node");
-    made->core = core;
-    made->index = n;
-    made->seed = seed;
-    snprintf(made->url, sizeof(made->url), "%s", url);
-    made->n_channels = core->config->connections;
-    for (unsigned i = 0; i < made->n_channels; i++)
-        channel_init(&made->channels[i], made);
-    core->nodes[n] = made;
-    atomic_store(&core->n_nodes, n + 1);
-    *node = made;
-    return STATUS_OK;
-}
-
-bool node_is_healthy(const struct node_entry *node, uint64_t now_ns)
+bool node_is_healthy(const struct node_entry *node)
 {
     return !atomic_load_explicit(&node->gone, memory_order_relaxed) &&
-           atomic_load_explicit(&node->open_until_ns, memory_order_relaxed) == 0 && now_ns != 0;
+           atomic_load_explicit(&node->open_until_ns, memory_order_relaxed) == 0;
 }
 
 void node_succeeded(struct node_entry *node, uint64_t latency_us)
@@ -76,11 +44,10 @@ void node_failed(struct node_entry *node, bool at_once)
 
 bool node_has_alternative(struct core *core, const struct node_entry *node)
 {
-    uint64_t now = platform_now_ns();
     unsigned n = atomic_load(&core->n_nodes);
 
     for (unsigned i = 0; i < n; i++) {
-        if (core->nodes[i] != node && node_is_healthy(core->nodes[i], now))
+        if (core->nodes[i] != node && node_is_healthy(core->nodes[i]))
             return true;
     }
     return false;
@@ -112,7 +79,7 @@ static enum rank rank_of(struct core *core, struct node_entry *node, const struc
     if (atomic_load_explicit(&node->draining, memory_order_relaxed) ||
         (atomic_load_explicit(&node->connecting, memory_order_relaxed) && !atomic_load(&node->connected)))
         return RANK_AVOID;
-    if (core->config->balance == BALANCE_ZONE && core->config->zone && strcmp(node->zone, core->config->zone) == 0)
+    if (core->config->balance == BALANCE_ZONE && atomic_load_explicit(&node->near, memory_order_relaxed))
         return RANK_NEAR;
     return RANK_GOOD;
 }
@@ -189,65 +156,4 @@ struct channel *node_channel(struct node_entry *node)
         }
     }
     return best;
-}
-
-int node_find(struct core *core, const char *name)
-{
-    int found = -1;
-
-    pthread_mutex_lock(&core->lock);
-    for (unsigned i = 0; i < atomic_load(&core->n_nodes); i++) {
-        if (strcmp(core->nodes[i]->url, name) == 0 || strcmp(core->nodes[i]->name, name) == 0)
-            found = (int)i;
-    }
-    pthread_mutex_unlock(&core->lock);
-    return found;
-}
-
-/* A node that cannot be connected to from here, such as one that listens on a private address, does no harm: its
- * circuit opens. */
-static void learn_one(struct core *core, const struct values *record, bool *listed)
-{
-    struct slice address = values_bytes(record, FIELD_ADDRESS), name = values_bytes(record, FIELD_NAME);
-    struct slice zone = values_bytes(record, FIELD_ZONE), id = values_bytes(record, FIELD_NODE_ID);
-    struct node_entry *node;
-    char url[256];
-
-    if (address.len == 0 || address.len >= sizeof(url))
-        return;
-    snprintf(url, sizeof(url), "%.*s", (int)address.len, (const char *)address.data);
-    /* The same node under the address that was configured stays under that. */
-    for (unsigned i = 0; i < atomic_load(&core->n_nodes); i++) {
-        if (id.len == ID_LEN && memcmp(core->nodes[i]->id, id.data, ID_LEN) == 0) {
-            atomic_store(&core->nodes[i]->gone, false);
-            listed[i] = true;
-            return;
-        }
-    }
-    if (node_add(core, url, false, &node) != STATUS_OK)
-        return;
-    listed[node->index] = true;
-    snprintf(node->name, sizeof(node->name), "%.*s", (int)name.len, (const char *)name.data);
-    snprintf(node->zone, sizeof(node->zone), "%.*s", (int)zone.len, (const char *)zone.data);
-    if (id.len == ID_LEN)
-        memcpy(node->id, id.data, ID_LEN);
-}
-
-void node_learn_all(struct core *core, const struct values *description)
-{
-    bool listed[NODES_MAX] = {false};
-    struct reader reader;
-    struct values record;
-    uint32_t n;
-
-    if (sets_begin(values_bytes(description, FIELD_RECORDS), &reader, &n) != STATUS_OK)
-        return;
-    pthread_mutex_lock(&core->lock);
-    while (n-- > 0 && values_decode(&FIELD_SCHEMA, &reader, &record) == STATUS_OK)
-        learn_one(core, &record, listed);
-    for (unsigned i = 0; i < atomic_load(&core->n_nodes); i++) {
-        if (!listed[i] && !core->nodes[i]->seed)
-            atomic_store(&core->nodes[i]->gone, true);
-    }
-    pthread_mutex_unlock(&core->lock);
 }

@@ -8,12 +8,19 @@
 /** Monotonic. */
 uint64_t platform_now_ns(void);
 
-/** An event that one thread waits for: 0 until it is set. */
+/** An event that one thread waits for: 0, until it is marked with a value of PLATFORM_EVENT_FIRST or above. */
 typedef atomic_uint platform_event;
+#define PLATFORM_EVENT_FIRST 2u
 
-/** False when the time (platform_now_ns) came first. */
-bool platform_event_wait(platform_event *event, uint64_t until_ns);
-void platform_event_set(platform_event *event);
+/** The value, or 0 when the time (platform_now_ns) came first. */
+unsigned platform_event_wait(platform_event *event, uint64_t until_ns);
+/** Takes the value back, unless another has come meanwhile. */
+void platform_event_unmark(platform_event *event, unsigned value);
+/** Returns whether a thread sleeps on it, which platform_event_wake then wakes. */
+bool platform_event_mark(platform_event *event, unsigned value);
+/** The event's memory may have gone to another use by now: then this wakes nobody, or somebody who looks and sleeps on.
+ */
+void platform_event_wake(platform_event *event);
 
 /** A file descriptor that polls readable once it is signalled; -1 on failure. */
 int platform_signal_open(void);
@@ -22,8 +29,11 @@ void platform_signal_drain(int fd);
 
 /** A set of descriptors that is pollable itself. */
 int platform_set_open(void);
-void platform_set_add(int set, int fd);
-/** Waits until one is readable. */
-void platform_set_wait(int set, int timeout_ms);
+/** `token` says which descriptor it is. */
+void platform_set_add(int set, int fd, uint32_t token);
+/** Whether the descriptor is watched for room to write, too. */
+void platform_set_change(int set, int fd, uint32_t token, bool writing);
+/** Waits until some are ready; their tokens. */
+unsigned platform_set_wait(int set, uint32_t *ready, unsigned max, int timeout_ms);
 
 void platform_close(int fd);

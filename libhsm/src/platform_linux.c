@@ -17,22 +17,41 @@ uint64_t platform_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-bool platform_event_wait(platform_event *event, uint64_t until_ns)
+#define SLEEPING 1u
+
+unsigned platform_event_wait(platform_event *event, uint64_t until_ns)
 {
     const struct timespec until = {(time_t)(until_ns / 1000000000u), (long)(until_ns % 1000000000u)};
 
-    while (atomic_load_explicit(event, memory_order_acquire) == 0) {
+    for (;;) {
+        unsigned value = 0;
+
+        if (!atomic_compare_exchange_strong_explicit(event, &value, SLEEPING, memory_order_acquire,
+                                                     memory_order_acquire) &&
+            value != SLEEPING)
+            return value;
         /* An absolute time on the monotonic clock, which FUTEX_WAIT_BITSET takes. */
-        syscall(SYS_futex, event, FUTEX_WAIT_BITSET_PRIVATE, 0, &until, NULL, FUTEX_BITSET_MATCH_ANY);
-        if (atomic_load_explicit(event, memory_order_acquire) == 0 && platform_now_ns() >= until_ns)
-            return false;
+        syscall(SYS_futex, event, FUTEX_WAIT_BITSET_PRIVATE, SLEEPING, &until, NULL, FUTEX_BITSET_MATCH_ANY);
+        value = atomic_load_explicit(event, memory_order_acquire);
+        if (value != SLEEPING && value != 0)
+            return value;
+        if (platform_now_ns() >= until_ns)
+            return 0;
     }
-    return true;
 }
 
-void platform_event_set(platform_event *event)
+void platform_event_unmark(platform_event *event, unsigned value)
 {
-    atomic_store_explicit(event, 1, memory_order_release);
+    atomic_compare_exchange_strong(event, &value, 0);
+}
+
+bool platform_event_mark(platform_event *event, unsigned value)
+{
+    return atomic_exchange_explicit(event, value, memory_order_acq_rel) == SLEEPING;
+}
+
+void platform_event_wake(platform_event *event)
+{
     syscall(SYS_futex, event, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
@@ -62,18 +81,28 @@ int platform_set_open(void)
     return epoll_create1(EPOLL_CLOEXEC);
 }
 
-void platform_set_add(int set, int fd)
+void platform_set_add(int set, int fd, uint32_t token)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = token};
 
     epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
 }
 
-void platform_set_wait(int set, int timeout_ms)
+void platform_set_change(int set, int fd, uint32_t token, bool writing)
 {
-    struct epoll_event event;
+    struct epoll_event event = {.events = EPOLLIN | (writing ? EPOLLOUT : 0u), .data.u32 = token};
 
-    epoll_wait(set, &event, 1, timeout_ms);
+    epoll_ctl(set, EPOLL_CTL_MOD, fd, &event);
+}
+
+unsigned platform_set_wait(int set, uint32_t *ready, unsigned max, int timeout_ms)
+{
+    struct epoll_event events[16];
+    int n = epoll_wait(set, events, max < 16 ? (int)max : 16, timeout_ms);
+
+    for (int i = 0; i < n; i++)
+        ready[i] = events[i].data.u32;
+    return n > 0 ? (unsigned)n : 0;
 }
 
 void platform_close(int fd)

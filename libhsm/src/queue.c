@@ -5,14 +5,24 @@
  * back to `staged` when somebody looks. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "core_internal.h"
 
 #define CHUNK   64u /* operations given to one connection at a time */
 #define TICK_MS 10  /* how often attempts are looked at that may have lasted too long */
 
+#define READY_MAX    16u
+#define SIGNAL_TOKEN UINT32_MAX
+
+/* What `set` knows of a channel. */
+struct watched {
+    uint64_t generation; /* of the link whose descriptor is in the set; 0: none */
+    bool sending;
+};
+
 struct core_queue {
     struct core *core;
-    pid_t pid;
+    long pid;
     pthread_mutex_t lock; /* guards all below */
     struct op *staged, **staged_last;
     struct op *done, **done_last;
@@ -22,8 +32,8 @@ struct core_queue {
     bool driving;                  /* a thread is in core_queue_next and will see what completes */
     pthread_t driver;
     int set, signal;
-    uint64_t watched[NODES_MAX][CONNECTIONS_MAX]; /* generation of the link whose descriptor is in `set` */
-    uint64_t checked_ns;
+    struct watched watched[NODES_MAX][CONNECTIONS_MAX];
+    _Atomic uint64_t checked_ns;
 };
 
 status_code core_queue_open(struct core *core, struct core_queue **queue)
@@ -33,14 +43,14 @@ status_code core_queue_open(struct core *core, struct core_queue **queue)
 
     CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for a queue");
     made->core = core;
-    made->pid = core->pid;
+    made->pid = (long)getpid();
     pthread_mutex_init(&made->lock, NULL);
     made->staged_last = &made->staged;
     made->done_last = &made->done;
     made->set = platform_set_open();
     made->signal = platform_signal_open();
     if (made->set >= 0 && made->signal >= 0)
-        platform_set_add(made->set, made->signal);
+        platform_set_add(made->set, made->signal, SIGNAL_TOKEN);
     *queue = made;
     return STATUS_OK;
 }
@@ -107,7 +117,7 @@ void queue_completed(struct op *op)
 static status_code check_pid(struct core_queue *queue)
 {
     TRY(core_check_fork(queue->core));
-    CHECK(queue->pid == queue->core->pid, STATUS_INVALID_ARGUMENT, "a child of fork opens a queue of its own");
+    CHECK(queue->pid == (long)getpid(), STATUS_INVALID_ARGUMENT, "a child of fork opens a queue of its own");
     return STATUS_OK;
 }
 
@@ -159,41 +169,50 @@ static struct op *cut(struct op **ops)
     return first;
 }
 
-static void watch(struct core_queue *queue, struct channel *channel)
+static uint32_t token_of(const struct channel *channel)
 {
-    struct node_entry *node = channel->node;
-    uint64_t *watched = &queue->watched[node->index][channel - node->channels];
-
-    pthread_mutex_lock(&channel->lock);
-    int fd = channel->link && *watched != channel->generation ? channel->link->operations->fd(channel->link) : -1;
-
-    *watched = channel->generation;
-    pthread_mutex_unlock(&channel->lock);
-    if (fd >= 0)
-        platform_set_add(queue->set, fd);
+    return channel->node->index * CONNECTIONS_MAX + (uint32_t)(channel - channel->node->channels);
 }
 
-static uint64_t attempt_end(const struct core_queue *queue, const struct op *op)
+/* Keeps the set in step with the channel: its present descriptor, and whether there is something to write. */
+static void watch(struct core_queue *queue, struct channel *channel)
 {
-    uint64_t attempt = queue->core->config->attempt_timeout_ms * 1000000ull;
-    uint64_t usual = 4000 * atomic_load_explicit(&op->node->latency_us, memory_order_relaxed);
-    uint64_t end = platform_now_ns() + (op->slow ? 20 : 1) * (usual > attempt ? usual : attempt);
+    struct watched *watched = &queue->watched[channel->node->index][channel - channel->node->channels];
 
-    return end < op->deadline_ns && node_has_alternative(queue->core, op->node) ? end : op->deadline_ns;
+    pthread_mutex_lock(&channel->lock);
+    struct link *link = channel->broken ? NULL : channel->link;
+    bool sending = atomic_load_explicit(&channel->sending, memory_order_relaxed);
+
+    pthread_mutex_lock(&queue->lock);
+    if (link && watched->generation != channel->generation) {
+        platform_set_add(queue->set, link->operations->fd(link), token_of(channel));
+        *watched = (struct watched){.generation = channel->generation};
+    }
+    if (link && watched->sending != sending)
+        platform_set_change(queue->set, link->operations->fd(link), token_of(channel), sending);
+    watched->sending = sending;
+    pthread_mutex_unlock(&queue->lock);
+    pthread_mutex_unlock(&channel->lock);
 }
 
 static void send_chunk(struct core_queue *queue, struct op *ops)
 {
-    struct node_entry *node = node_choose(queue->core, ops);
-    struct channel *channel = node ? node_channel(node) : NULL;
+    struct channel *channel = op_begin_attempt(queue->core, ops);
 
-    for (struct op *op = ops; op; op = op->next) {
-        op->node = node;
-        op->attempt_end_ns = node ? attempt_end(queue, op) : op->deadline_ns;
+    for (struct op *op = ops->next; op; op = op->next) {
+        op->node = ops->node;
+        op->attempt_end_ns = op->deadline_ns < ops->attempt_end_ns ? op->deadline_ns : ops->attempt_end_ns;
     }
     if (channel) {
         channel_put(channel, ops);
         watch(queue, channel);
+        return;
+    }
+    for (struct op *next; ops; ops = next) {
+        next = ops->next;
+        ops->state = OP_LOST;
+        ops->status = STATUS_UNAVAILABLE;
+        queue_completed(ops);
     }
 }
 
@@ -209,13 +228,21 @@ status_code core_queue_flush(struct core_queue *queue)
     return STATUS_OK;
 }
 
-static void drive(struct core_queue *queue)
+/* Reads the connections that have something, for up to timeout_ms. */
+static void drive(struct core_queue *queue, int timeout_ms)
 {
-    for (unsigned i = 0; i < atomic_load(&queue->core->n_nodes); i++) {
-        struct node_entry *node = queue->core->nodes[i];
+    uint32_t ready[READY_MAX];
+    unsigned n = platform_set_wait(queue->set, ready, READY_MAX, timeout_ms);
 
-        for (unsigned j = 0; j < node->n_channels; j++)
-            channel_drive(&node->channels[j]);
+    for (unsigned i = 0; i < n; i++) {
+        if (ready[i] == SIGNAL_TOKEN) {
+            platform_signal_drain(queue->signal);
+            continue;
+        }
+        struct channel *channel = &queue->core->nodes[ready[i] / CONNECTIONS_MAX]->channels[ready[i] % CONNECTIONS_MAX];
+
+        channel_drive(channel);
+        watch(queue, channel);
     }
 }
 
@@ -223,20 +250,16 @@ static void drive(struct core_queue *queue)
 static void check_times(struct core_queue *queue)
 {
     uint64_t now = platform_now_ns();
-    struct op *late[CHUNK];
-    unsigned n = 0;
 
-    if (now - queue->checked_ns < TICK_MS * 1000000ull)
+    if (now - atomic_load_explicit(&queue->checked_ns, memory_order_relaxed) < TICK_MS * 1000000ull)
         return;
-    queue->checked_ns = now;
-    pthread_mutex_lock(&queue->lock);
-    for (struct op *op = queue->all; op && n < CHUNK; op = op->queue_next) {
-        if (op->channel && op->attempt_end_ns && now >= op->attempt_end_ns)
-            late[n++] = op;
+    atomic_store_explicit(&queue->checked_ns, now, memory_order_relaxed);
+    for (unsigned i = 0; i < atomic_load(&queue->core->n_nodes); i++) {
+        struct node_entry *node = queue->core->nodes[i];
+
+        for (unsigned j = 0; j < node->n_channels; j++)
+            channel_expire(&node->channels[j], now);
     }
-    pthread_mutex_unlock(&queue->lock);
-    for (unsigned i = 0; i < n; i++)
-        channel_give_up(late[i]);
 }
 
 /* The next operation that is over for good; those that are to be tried again are staged. */
@@ -265,7 +288,7 @@ static struct op *take_done(struct core_queue *queue)
 
 static status_code make_result(struct core_queue *queue, struct op *op, struct core_result **result)
 {
-    struct core_result *made = calloc(1, sizeof(*made));
+    struct core_result *made = malloc(sizeof(*made));
 
     CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for a completion");
     op_conclude(queue->core, op);
@@ -273,9 +296,9 @@ static status_code make_result(struct core_queue *queue, struct op *op, struct c
     made->operation = op->operation;
     made->status = op->status;
     made->reply = (struct bytes)BYTES_SECRET;
-    memcpy(made->detail, op->detail, sizeof(made->detail));
-    if (op->node)
-        snprintf(made->node_name, sizeof(made->node_name), "%s", op->node->name[0] ? op->node->name : op->node->url);
+    values_init(&made->answer);
+    snprintf(made->detail, sizeof(made->detail), "%s", op->detail);
+    node_describe(queue->core, op->node, made->node_name);
     if (op->status == STATUS_OK)
         made->status = op_take_answer(op, &made->reply, &made->answer);
     *result = made;
@@ -294,22 +317,18 @@ static struct op *wait_for_one(struct core_queue *queue, uint64_t until_ns)
 {
     struct op *op;
 
-    while (!(op = take_done(queue))) {
+    for (;;) {
         (void)core_queue_flush(queue);
-        drive(queue);
         if ((op = take_done(queue)))
             return op;
         uint64_t now = platform_now_ns();
+        uint64_t left_ms = now < until_ns ? (until_ns - now) / 1000000 + 1 : 0;
 
-        if (now >= until_ns)
-            return NULL;
-        uint64_t left_ms = (until_ns - now) / 1000000 + 1;
-
-        platform_set_wait(queue->set, left_ms < TICK_MS ? (int)left_ms : TICK_MS);
-        platform_signal_drain(queue->signal);
+        drive(queue, left_ms < TICK_MS ? (int)left_ms : TICK_MS);
         check_times(queue);
+        if ((op = take_done(queue)) || left_ms == 0)
+            return op;
     }
-    return op;
 }
 
 status_code core_queue_next(struct core_queue *queue, int32_t timeout_ms, struct core_result **result)
