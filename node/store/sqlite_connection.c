@@ -27,8 +27,8 @@ static const char tables[] =
 
 static const char *const texts[STATEMENTS] = {
     [STATEMENT_READ] = "SELECT version, value FROM records WHERE kind = ?1 AND id = ?2",
-    [STATEMENT_RANGE] = "SELECT id, version, revision, value FROM records WHERE kind = ?1 AND id > ?2 AND id < ?3"
-                        " ORDER BY id LIMIT ?4",
+    [STATEMENT_RANGE] = ("SELECT id, version, revision, value FROM records WHERE kind = ?1 AND id > ?2 AND id < ?3"
+                         " ORDER BY id LIMIT ?4"),
     [STATEMENT_COUNT] = "SELECT count(*) FROM tokens WHERE kind = ?1 AND token = ?2",
     [STATEMENT_CHANGES] = "SELECT revision, kind, id, removed FROM changes WHERE revision > ?1 ORDER BY revision",
     [STATEMENT_REVISION] = "SELECT value FROM meta WHERE name = 'revision'",
@@ -112,14 +112,16 @@ static status_code make_tables(struct connection *connection)
     return status;
 }
 
-static status_code check_format(struct connection *connection)
+/* Changes nothing yet: the file may be somebody else's. */
+static status_code check_format(struct connection *connection, bool *fresh)
 {
     int64_t application, format, n_tables;
 
     /* Tables first: they come in one transaction with the numbers, from another process perhaps just now. */
     TRY(pragma_number(connection, "SELECT count(*) FROM sqlite_schema", &n_tables));
-    if (n_tables == 0)
-        return make_tables(connection);
+    *fresh = n_tables == 0;
+    if (*fresh)
+        return STATUS_OK;
     TRY(pragma_number(connection, "PRAGMA application_id", &application));
     TRY(pragma_number(connection, "PRAGMA user_version", &format));
     CHECK(application == APPLICATION_ID, STATUS_STORE_FOREIGN, "%s is a database of another program",
@@ -155,14 +157,17 @@ static status_code use_wal(struct connection *connection)
 
 static status_code configure(struct connection *connection)
 {
+    bool fresh;
+
     sqlite3_busy_timeout(connection->db, BUSY_TIMEOUT_MS);
     sqlite3_extended_result_codes(connection->db, 1);
+    TRY(check_format(connection, &fresh));
     TRY(use_wal(connection));
     /* Full synchronous: a commit returns when it is on the disk (DESIGN: acknowledged means durable). */
     TRY(connection_execute(connection, "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
                                        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
                                        "PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864"));
-    return check_format(connection);
+    return fresh ? make_tables(connection) : STATUS_OK;
 }
 
 status_code connection_check(struct connection *connection)

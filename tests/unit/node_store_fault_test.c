@@ -35,6 +35,15 @@ static void fill(struct subject *subject, unsigned n)
 
 /* Files that are no store of this cluster. */
 
+static size_t read_file(const char *path, uint8_t *data, size_t size)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t len = fread(data, 1, size, file);
+    fclose(file);
+    return len;
+}
+
 static void the_file_is_for_its_owner_only(void **state)
 {
     struct subject *subject = *state;
@@ -53,11 +62,15 @@ static void the_file_is_for_its_owner_only(void **state)
     }
 }
 
-static void another_programs_database_is_refused(void **state)
+static void another_programs_database_is_refused_and_left_alone(void **state)
 {
     struct subject *subject = *state;
+    uint8_t before[8192], after[8192];
     run_sql(subject->path, "CREATE TABLE guests(name TEXT)");
+    size_t len = read_file(subject->path, before, sizeof before);
     check_refused(subject->path, CLUSTER, STATUS_STORE_FOREIGN, "another program");
+    assert_int_equal(read_file(subject->path, after, sizeof after), len);
+    assert_memory_equal(after, before, len);
 }
 
 static void another_clusters_store_is_refused(void **state)
@@ -392,7 +405,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_file_is_for_its_owner_only, start_closed, stop),
-        cmocka_unit_test_setup_teardown(another_programs_database_is_refused, start_closed, stop),
+        cmocka_unit_test_setup_teardown(another_programs_database_is_refused_and_left_alone, start_closed, stop),
         cmocka_unit_test_setup_teardown(another_clusters_store_is_refused, start_closed, stop),
         cmocka_unit_test_setup_teardown(a_newer_format_is_refused, start_closed, stop),
         cmocka_unit_test_setup_teardown(what_is_no_database_is_called_damaged, start_closed, stop),
