@@ -29,5 +29,10 @@ status_code listener_open_direct(struct node *node, const char *url, int local, 
                                  struct listener **listener);
 status_code listener_open_nng(struct node *node, const char *url, char *bound_url, struct listener **listener);
 
+/** Whether NNG carries this URL well. tls+tcp, tcp and ipc it does not: a connection whose client leaves while its
+ * answer is on the way is lost with its descriptor, and NNG 1.5 then buries no connection any more (nanomsg/nng, pull
+ * request 1636; NNG 1.10 still loses tls+tcp). The direct listener speaks the same wire and takes these. */
+bool listener_nng_is_sound(const char *url);
+
 /** STATUS_CONFIG_INVALID when HOST:PORT names another machine's reach: without TLS only loopback addresses will do. */
 status_code listener_check_loopback(const char *url, const char *host_and_port);

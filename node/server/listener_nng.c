@@ -1,4 +1,5 @@
-/* The NNG listener: rep0 with many contexts on any URL that NNG listens on. A context receives a message, has it
+/* The NNG listener: rep0 with many contexts on any URL that NNG listens on (see listener_nng_is_sound for which of them
+ * the server has carried by it). A context receives a message, has it
  * answered on NNG's thread or in the slow pool, sends the reply and receives again.
  *
  * There are more contexts than desks: a context waits in the slow pool without holding up others, while a desk, which
@@ -6,6 +7,8 @@
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/supplemental/tls/tls.h>
+#include <nng/supplemental/util/platform.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +21,8 @@
 
 #define CONTEXTS   128u
 #define DESKS      8u
+#define REST_MS    1000u /* for answers under way when the listener closes */
+#define CLOSE_MS   3000u
 #define REPLY_KEEP ((size_t)1 << 20)
 
 struct listener_nng;
@@ -32,7 +37,7 @@ struct exchange {
     struct listener_nng *listener;
     nng_ctx context;
     nng_aio *aio;
-    enum { RECEIVING, ANSWERING, SENDING } state;
+    _Atomic(enum {RECEIVING, ANSWERING, SENDING}) state;
     nng_msg *message; /* while it is answered */
     struct peer peer;
 };
@@ -42,7 +47,9 @@ struct listener_nng {
     struct node *node;
     nng_socket socket;
     nng_listener endpoint;
-    atomic_uint n_busy;
+    atomic_uint n_busy;   /* contexts that answer or send */
+    _Atomic bool closing; /* no context receives any more */
+    _Atomic bool closed;  /* nng_close has come back */
     unsigned n_desks;
     struct desk desks[DESKS];
     unsigned n_exchanges;
@@ -53,6 +60,8 @@ struct listener_nng {
 
 static void receive(struct exchange *exchange)
 {
+    if (atomic_load(&exchange->listener->closing))
+        return;
     exchange->state = RECEIVING;
     nng_ctx_recv(exchange->context, exchange->aio);
 }
@@ -133,8 +142,11 @@ static void progress(void *argument)
             receive(exchange);
         return;
     }
-    if (code == NNG_ECLOSED || code == NNG_ECANCELED)
+    if (code == NNG_ECLOSED || code == NNG_ECANCELED || atomic_load(&exchange->listener->closing)) {
+        if (code == 0)
+            nng_msg_free(nng_aio_get_msg(exchange->aio));
         return;
+    }
     if (code != 0) {
         receive(exchange);
         return;
@@ -163,11 +175,55 @@ static int idle(struct listener *base)
     return atomic_load(&nng_of(base)->n_busy) == 0;
 }
 
+/* No context takes anything new; what is under way gets its time to leave, since NNG does not like to be closed in the
+ * middle of a message. */
+static void come_to_rest(struct listener_nng *listener)
+{
+    atomic_store(&listener->closing, true);
+    for (unsigned i = 0; i < listener->n_exchanges; i++) {
+        if (listener->exchanges[i].state == RECEIVING)
+            nng_aio_cancel(listener->exchanges[i].aio);
+    }
+    for (unsigned ms = 0; ms < REST_MS && atomic_load(&listener->n_busy); ms += 10)
+        nng_msleep(10);
+    nng_msleep(50); /* NNG says "sent" before the bytes have left */
+}
+
+static void *close_socket(void *argument)
+{
+    struct listener_nng *listener = argument;
+
+    nng_close(listener->socket);
+    atomic_store(&listener->closed, true);
+    return NULL;
+}
+
+/* nng_close may wait for a lost connection for ever (nanomsg/nng, issues 1543 and 1813): the node must stop all the
+ * same. False when that came to pass; NNG may then still use what the listener holds. */
+static bool close_in_time(struct listener_nng *listener)
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, close_socket, listener) != 0)
+        return false;
+    for (unsigned ms = 0; ms < CLOSE_MS && !atomic_load(&listener->closed); ms += 5)
+        nng_msleep(5);
+    if (atomic_load(&listener->closed)) {
+        pthread_join(thread, NULL);
+        return true;
+    }
+    pthread_detach(thread);
+    log_event(LOG_LEVEL_WARNING, "an NNG socket did not close", "hint", "it ends with the process", NULL);
+    return false;
+}
+
 static void close_listener(struct listener *base)
 {
     struct listener_nng *listener = nng_of(base);
 
-    nng_close(listener->socket);
+    come_to_rest(listener);
+    if (!close_in_time(listener))
+        return;
     for (unsigned i = 0; i < listener->n_exchanges; i++) {
         nng_aio_stop(listener->exchanges[i].aio);
         nng_aio_free(listener->exchanges[i].aio);
@@ -201,6 +257,11 @@ static const struct scheme *scheme_of(const char *url)
             return &SCHEMES[i];
     }
     return NULL;
+}
+
+bool listener_nng_is_sound(const char *url)
+{
+    return strncmp(url, "tls+tcp://", 10) != 0 && strncmp(url, "tcp://", 6) != 0 && strncmp(url, "ipc://", 6) != 0;
 }
 
 static status_code must(int code, const char *url)

@@ -21,7 +21,10 @@ struct server {
     atomic_uint next_worker;
 
     pthread_mutex_t lock; /* guards all below */
-    struct listener *direct[NODE_LISTENERS_MAX], *nng[NODE_LISTENERS_MAX];
+    struct member_listener {
+        struct listener *listener;
+        bool nng;
+    } members[2 * NODE_LISTENERS_MAX]; /* `listen`, then `listen-nng` */
     bool draining;
 };
 
@@ -46,16 +49,17 @@ unsigned server_take_worker(struct server *server)
 
 /* --- listeners --- */
 
-static status_code open_listed(struct server *server, const char *url, bool nng, struct listener **listener)
+static status_code open_member(struct server *server, const char *url, bool nng, struct member_listener *member)
 {
     char bound[LISTENER_URL_MAX];
 
-    if (*listener)
+    if (member->listener)
         return STATUS_OK;
-    TRY(nng ? listener_open_nng(server->node, url, bound, listener)
-            : listener_open_direct(server->node, url, 0, bound, listener));
+    member->nng = nng && listener_nng_is_sound(url);
+    TRY(member->nng ? listener_open_nng(server->node, url, bound, &member->listener)
+                    : listener_open_direct(server->node, url, 0, bound, &member->listener));
     node_listening(server->node, bound);
-    log_event(LOG_LEVEL_INFO, "listening", "url", bound, "through", nng ? "nng" : "direct", NULL);
+    log_event(LOG_LEVEL_INFO, "listening", "url", bound, "through", member->nng ? "nng" : "direct", NULL);
     return STATUS_OK;
 }
 
@@ -64,9 +68,9 @@ static status_code open_all(struct server *server)
     const struct node_config *config = &server->node->config;
 
     for (unsigned i = 0; i < config->n_listen; i++)
-        TRY(open_listed(server, config->listen[i], false, &server->direct[i]));
+        TRY(open_member(server, config->listen[i], false, &server->members[i]));
     for (unsigned i = 0; i < config->n_listen_nng; i++)
-        TRY(open_listed(server, config->listen_nng[i], true, &server->nng[i]));
+        TRY(open_member(server, config->listen_nng[i], true, &server->members[NODE_LISTENERS_MAX + i]));
     return STATUS_OK;
 }
 
@@ -152,10 +156,8 @@ void server_drain(struct server *server)
 {
     pthread_mutex_lock(&server->lock);
     server->draining = true;
-    for (unsigned i = 0; i < NODE_LISTENERS_MAX; i++) {
-        stop_accepting(server->direct[i]);
-        stop_accepting(server->nng[i]);
-    }
+    for (unsigned i = 0; i < 2 * NODE_LISTENERS_MAX; i++)
+        stop_accepting(server->members[i].listener);
     pthread_mutex_unlock(&server->lock);
 }
 
@@ -164,10 +166,21 @@ bool server_idle(struct server *server)
     bool idle = slow_pool_idle(server->slow_pool) && reactors_idle(server->reactors);
 
     pthread_mutex_lock(&server->lock);
-    for (unsigned i = 0; i < NODE_LISTENERS_MAX && idle; i++)
-        idle = !server->nng[i] || server->nng[i]->operations->idle(server->nng[i]);
+    for (unsigned i = 0; i < 2 * NODE_LISTENERS_MAX && idle; i++) {
+        struct listener *listener = server->members[i].listener;
+
+        idle = !listener || listener->operations->idle(listener);
+    }
     pthread_mutex_unlock(&server->lock);
     return idle;
+}
+
+static void close_members(struct server *server, bool nng)
+{
+    for (unsigned i = 0; i < 2 * NODE_LISTENERS_MAX; i++) {
+        if (server->members[i].nng == nng)
+            close_listener(&server->members[i].listener);
+    }
 }
 
 void server_stop(struct server *server)
@@ -175,11 +188,9 @@ void server_stop(struct server *server)
     server_drain(server);
     stop_accepting(server->own_socket);
     slow_pool_stop(server->slow_pool);
-    for (unsigned i = 0; i < NODE_LISTENERS_MAX; i++)
-        close_listener(&server->nng[i]);
+    close_members(server, true);
     reactors_stop(server->reactors);
-    for (unsigned i = 0; i < NODE_LISTENERS_MAX; i++)
-        close_listener(&server->direct[i]);
+    close_members(server, false);
     close_listener(&server->own_socket);
     slow_pool_free(server->slow_pool);
     pthread_mutex_destroy(&server->lock);
