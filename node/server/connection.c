@@ -230,6 +230,7 @@ static status_code link_connection(struct connection *connection)
 status_code connection_open(struct reactor *reactor, int fd, SSL_CTX *tls, bool ipc, bool local)
 {
     struct connection *made = calloc(1, sizeof(*made));
+    socklen_t from_len = sizeof(made->from);
     status_code status = STATUS_OK;
 
     CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for a connection");
@@ -237,7 +238,7 @@ status_code connection_open(struct reactor *reactor, int fd, SSL_CTX *tls, bool 
     made->reactor = reactor;
     made->fd = fd;
     made->ipc = ipc;
-    getpeername(fd, (struct sockaddr *)&made->from, &(socklen_t){sizeof(made->from)});
+    getpeername(fd, (struct sockaddr *)&made->from, &from_len);
     made->in = made->out = (struct bytes)BYTES_SECRET;
     made->in.limit = IN_MAX;
     made->out.limit = OUT_MAX;
