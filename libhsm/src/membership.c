@@ -133,7 +133,8 @@ void node_learn_all(struct core *core, const struct values *description)
     struct values record;
     uint32_t n;
 
-    if (sets_begin(values_bytes(description, FIELD_RECORDS), &reader, &n) != STATUS_OK)
+    if (!values_has(description, FIELD_RECORDS) ||
+        sets_begin(values_bytes(description, FIELD_RECORDS), &reader, &n) != STATUS_OK)
         return;
     pthread_mutex_lock(&core->lock);
     while (n-- > 0 && values_decode(&FIELD_SCHEMA, &reader, &record) == STATUS_OK)

@@ -313,6 +313,7 @@ static void set_driving(struct core_queue *queue, bool driving)
     pthread_mutex_unlock(&queue->lock);
 }
 
+/* NULL when the time has passed or other threads have taken all there was. */
 static struct op *wait_for_one(struct core_queue *queue, uint64_t until_ns)
 {
     struct op *op;
@@ -326,7 +327,7 @@ static struct op *wait_for_one(struct core_queue *queue, uint64_t until_ns)
 
         drive(queue, left_ms < TICK_MS ? (int)left_ms : TICK_MS);
         check_times(queue);
-        if ((op = take_done(queue)) || left_ms == 0)
+        if ((op = take_done(queue)) || left_ms == 0 || core_queue_outstanding(queue) == 0)
             return op;
     }
 }
@@ -345,6 +346,8 @@ status_code core_queue_next(struct core_queue *queue, int32_t timeout_ms, struct
         op = wait_for_one(queue, timeout_ms < 0 ? UINT64_MAX : now + (uint64_t)timeout_ms * 1000000);
         set_driving(queue, false);
     }
+    if (!op && core_queue_outstanding(queue) == 0)
+        FAIL(STATUS_OPERATION_NOT_ACTIVE, "another thread took the last completion");
     if (!op)
         return STATUS_PENDING;
     status_code status = make_result(queue, op, result);

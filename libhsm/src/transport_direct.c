@@ -132,12 +132,13 @@ size_t direct_available(const struct direct *link)
 /* A whole frame at the beginning of what was read; *id stays 0 when bytes are missing. */
 static status_code take_frame(struct direct *link, uint32_t *id, struct slice *message)
 {
-    const uint8_t *at = link->in.data + link->in_start;
     uint64_t len;
 
     *id = 0;
     if (direct_available(link) < header_len(link))
         return STATUS_OK;
+    const uint8_t *at = link->in.data + link->in_start;
+
     TRY(sp_header_decode(link->ipc, at, MESSAGE_MAX + SP_ID_LEN, &len));
     CHECK(len >= SP_ID_LEN, STATUS_PROTOCOL_ERROR, "the node sent a reply without an id");
     if (direct_available(link) - header_len(link) < len)

@@ -1,5 +1,16 @@
 # The client core: settings, and channels against nodes that misbehave.
-foreach(test libhsm_core_config_test libhsm_core_call_test)
-  hsm_unit_test(${test} SOURCES libhsm_core_fake_node.c LIBS hsm_static hsm_protocol OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
+set(libhsm_core_fixture libhsm_core_fake_node.c libhsm_core_fixture.c)
+foreach(subject config call queue failover tls)
+  set(test libhsm_core_${subject}_test)
+  set(sources ${libhsm_core_fixture})
+  if(subject STREQUAL tls)
+    list(APPEND sources libhsm_core_tls_front.c)
+  endif()
+  hsm_unit_test(${test} SOURCES ${sources} LIBS hsm_static hsm_protocol OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
   target_include_directories(${test} PRIVATE ${PROJECT_SOURCE_DIR}/libhsm/src)
 endforeach()
+
+hsm_unit_test(libhsm_core_unload_test LIBS Threads::Threads ${CMAKE_DL_LIBS})
+add_dependencies(libhsm_core_unload_test hsm_shared)
+target_include_directories(libhsm_core_unload_test PRIVATE ${PROJECT_SOURCE_DIR}/libhsm/include)
+target_compile_definitions(libhsm_core_unload_test PRIVATE LIBRARY="$<TARGET_FILE:hsm_shared>")

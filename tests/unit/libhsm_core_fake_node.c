@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "protocol/message.h"
 #include "protocol/sp.h"
+#include "protocol/writer.h"
 
 #define PEERS_MAX 64
 
@@ -40,8 +41,24 @@ static bool send_all(int fd, struct slice bytes, bool trickle)
     return true;
 }
 
-static void put_answer(struct fake_node *node, uint64_t operation, const struct values *request, struct bytes *reply)
+/* The list of members: one other node. */
+static void put_members(struct fake_node *node, struct values *answer, struct bytes *records)
 {
+    uint8_t id[ID_LEN] = {2};
+    struct values record;
+
+    values_init(&record);
+    values_put_bytes(&record, FIELD_NODE_ID, slice_of(id, ID_LEN));
+    values_put_bytes(&record, FIELD_ADDRESS, slice_text(node->member->url));
+    write_array(records, 1);
+    values_encode(&FIELD_SCHEMA, &record, records);
+    values_put_bytes(answer, FIELD_RECORDS, bytes_slice(records));
+}
+
+static void put_answer(struct fake_node *node, struct slice ticket, uint64_t operation, const struct values *request,
+                       struct bytes *reply)
+{
+    CLEANUP(bytes_release) struct bytes records = BYTES_INIT;
     struct values answer;
     uint8_t cluster[ID_LEN] = {1};
     enum behaviour behaviour = atomic_load(&node->behaviour);
@@ -51,12 +68,18 @@ static void put_answer(struct fake_node *node, uint64_t operation, const struct 
     if (operation == OP_HELLO || operation == OP_CLUSTER_DESCRIBE) {
         values_put_bytes(&answer, FIELD_CLUSTER_ID, slice_of(cluster, ID_LEN));
         values_put_bytes(&answer, FIELD_NAME, slice_text(node->url));
+        if (operation == OP_CLUSTER_DESCRIBE && node->member)
+            put_members(node, &answer, &records);
         message_append_answer(reply, STATUS_OK, &answer);
         return;
     }
     atomic_fetch_add(&node->n_requests, 1);
+    struct slice data = values_bytes(request, FIELD_DATA);
+
+    if (ticket.len == 1 && (data.len == 0 || data.data[0] != ticket.data[0]))
+        atomic_fetch_add(&node->n_strays, 1);
     if (values_has(request, FIELD_DATA))
-        values_put_bytes(&answer, FIELD_DATA, values_bytes(request, FIELD_DATA));
+        values_put_bytes(&answer, FIELD_DATA, data);
     message_append_answer(reply, behaviour == ANSWER_BUSY ? STATUS_BUSY : STATUS_OK, &answer);
 }
 
@@ -73,6 +96,8 @@ static void put_reply(struct fake_node *node, struct slice encoded, struct bytes
         return;
     values_init(&header);
     values_put_uint(&header, FIELD_REVISION, 77);
+    if (behaviour == DRAIN)
+        values_put_bool(&header, FIELD_DRAINING, true);
     if (behaviour == RENEW)
         values_put_bytes(&header, FIELD_TICKET, slice_text("renewed"));
     struct message peek = message;
@@ -85,7 +110,7 @@ static void put_reply(struct fake_node *node, struct slice encoded, struct bytes
     message_begin(reply, &header, n);
     for (uint32_t i = 0; i < n; i++) {
         if (message_next_request(&message, &operation, &request, &recoverable) == STATUS_OK)
-            put_answer(node, operation, &request, reply);
+            put_answer(node, values_bytes(&message.header, FIELD_TICKET), operation, &request, reply);
     }
 }
 
@@ -110,7 +135,7 @@ static bool serve_message(struct fake_node *node, int fd)
         return true;
     if (!hello && behaviour == ANSWER_JUNK)
         bytes_assign(&reply, slice_text("junk"));
-    sp_header_encode(false, SP_ID_LEN + reply.len, out);
+    sp_header_encode(false, !hello && behaviour == ANSWER_HUGE ? UINT64_MAX / 2 : SP_ID_LEN + reply.len, out);
     bytes_append(&frame, out, sizeof(out));
     bytes_append(&frame, message.data, SP_ID_LEN);
     bytes_append(&frame, reply.data, reply.len);

@@ -15,12 +15,16 @@ enum behaviour {
     TRICKLE,      /* answers a byte at a time */
     RENEW,        /* renews the ticket in the answer's header */
     FOREIGN,      /* says that it belongs to another cluster */
+    ANSWER_HUGE,  /* answers with a frame whose header claims more than any message may have */
+    DRAIN,        /* as BEHAVE, and says that it is about to stop */
 };
 
 struct fake_node {
     char url[64];
     _Atomic enum behaviour behaviour;
     atomic_uint n_requests, n_messages, n_connections;
+    atomic_uint n_strays; /* requests that travelled under another ticket, of one letter, than their DATA begins with */
+    const struct fake_node *member; /* another node that CLUSTER_DESCRIBE tells of; NULL: nobody */
     int listener;
     unsigned long thread;
     atomic_bool stopping;
