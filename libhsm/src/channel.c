@@ -6,9 +6,11 @@
  * role to another, its heir. Invariant: while a thread waits for an operation on the channel, some thread is the reader
  * or about to become it. Threads whose operations are over are woken when the lock is free, and do not need it. */
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include "core_internal.h"
 
+#define LOOK_NS     100000u
 #define POLL_MAX_MS 50 /* for links whose descriptor cannot be made to tell that the connection was given up */
 
 void channel_init(struct channel *channel, struct node_entry *node)
@@ -210,6 +212,18 @@ void channel_expire(struct channel *channel, uint64_t now_ns)
 
 /* --- waiting --- */
 
+/* Falling asleep and being woken on another core takes longer than a short operation: a thread that is alone here looks
+ * again for as long as that, and lets others run in between. */
+static bool ready_soon(struct pollfd *poll_fd, uint64_t now)
+{
+    for (uint64_t end = now + LOOK_NS; now < end; now = platform_now_ns()) {
+        if (poll(poll_fd, 1, 0) != 0)
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
 /* Waits outside of the lock until the socket is ready. */
 static void poll_link(struct channel *channel, short events, uint64_t until_ns)
 {
@@ -217,9 +231,13 @@ static void poll_link(struct channel *channel, short events, uint64_t until_ns)
     uint64_t now = platform_now_ns();
     uint64_t left_ms = now < until_ns ? (until_ns - now) / 1000000 + 1 : 0;
 
+    bool look = channel->n_waiting == 1 &&
+                atomic_load_explicit(&channel->node->latency_us, memory_order_relaxed) * 1000 < LOOK_NS;
+
     channel->n_polling++;
     unlock(channel);
-    poll(&poll_fd, 1, left_ms < POLL_MAX_MS ? (int)left_ms : POLL_MAX_MS);
+    if (!look || !ready_soon(&poll_fd, now))
+        poll(&poll_fd, 1, left_ms < POLL_MAX_MS ? (int)left_ms : POLL_MAX_MS);
     pthread_mutex_lock(&channel->lock);
     channel->n_polling--;
     if (channel->broken)

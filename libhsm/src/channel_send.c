@@ -61,9 +61,17 @@ static bool flight_add(struct flight *flight, unsigned index, struct op *op)
     return true;
 }
 
+/* The node takes the messages of a connection one after the other: what follows one only hides the way there and back,
+ * and is worth a message of its own when it is not much smaller. So threads that were answered together and ask again
+ * one by one travel together again. */
+static bool may_follow(const struct channel *channel)
+{
+    return channel->n_fast < FAST_FLIGHTS && 2 * channel->pending_us >= channel->fast_us;
+}
+
 static bool may_go(const struct channel *channel, const struct op *op)
 {
-    return channel->n_flights < FLIGHTS_MAX && (op->slow || channel->n_fast < FAST_FLIGHTS);
+    return channel->n_flights < FLIGHTS_MAX && (op->slow || channel->n_fast == 0 || may_follow(channel));
 }
 
 /* What costs alike, so that nothing waits in a message for what takes many times as long. */
@@ -122,6 +130,7 @@ static void gather(struct channel *channel, struct flight *flight, unsigned inde
         if (op->alone || so_far.cost >= so_far.cost_limit || flight->n == BATCH_MAX)
             break;
     }
+    flight->cost_us = so_far.cost;
     channel->pending_us -= so_far.cost;
     find_last(channel);
 }
@@ -155,8 +164,10 @@ static status_code send_flight(struct channel *channel, struct flight *flight)
     flight->id = channel->next_id;
     flight->sent_ns = platform_now_ns();
     channel->n_flights++;
-    if (!flight->slow)
+    if (!flight->slow) {
         channel->n_fast++;
+        channel->fast_us += flight->cost_us;
+    }
     atomic_fetch_add_explicit(&channel->node->n_messages, 1, memory_order_relaxed);
     TRY(encode(channel, flight));
     TRY(link->send(channel->link, flight->id, bytes_slice(&channel->message)));

@@ -34,8 +34,10 @@ void flight_free(struct channel *channel, struct flight *flight)
     login_release(flight->login);
     flight->login = NULL;
     channel->n_flights--;
-    if (!flight->slow)
+    if (!flight->slow) {
         channel->n_fast--;
+        channel->fast_us -= flight->cost_us;
+    }
 }
 
 /* While a thread polls the descriptor it stays open: the shutdown wakes that thread, which then closes. */

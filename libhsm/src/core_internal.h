@@ -77,6 +77,7 @@ struct flight {
     struct op **ops;
     unsigned n, room, n_live;
     bool slow;
+    uint64_t cost_us; /* estimated work */
     struct login *login;
     uint64_t sent_ns;
 };
@@ -96,6 +97,7 @@ struct channel {
     uint64_t pending_us;      /* estimated work of these */
     struct flight flights[FLIGHTS_MAX];
     unsigned n_fast, n_flights;
+    uint64_t fast_us; /* estimated work of the fast messages under way */
     uint32_t next_id;
     struct bytes message; /* being built; secret: it holds tickets */
     atomic_uint load;     /* operations pending or in flight */
