@@ -1,15 +1,18 @@
 /* The nng transport: a raw req0 socket of the NNG library a link, so that many requests can be under way on it. For the
  * schemes that direct does not speak, and as the reference that proves that direct is SP. NNG has threads of its own
  * and does not survive fork. */
+#include <dlfcn.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/tls/tls.h>
-#include <stdatomic.h>
-#include <unistd.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
+#include "library_context.h"
 #include "platform.h"
 #include "protocol/limits.h"
+#include "protocol/nng_tls.h"
 #include "transport.h"
 
 struct nng_link {
@@ -89,6 +92,31 @@ static const struct link_operations operations = {
     .close = link_close,
 };
 
+/* NNG keeps the engine until the process ends: the library that holds it must then stay too, whoever closes it. Where
+ * it is part of the program, there is nothing to hold. */
+static void stay_loaded(void)
+{
+    Dl_info self;
+
+    if (dladdr((const void *)&operations, &self))
+        dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+static bool is_tls(const char *url)
+{
+    return strncmp(url, "tls+", 4) == 0 || strncmp(url, "wss:", 4) == 0;
+}
+
+/* After NNG's first call: see nng_tls.h. The library's context rather than the core's, because NNG may finish with a
+ * connection after the core is gone. */
+static status_code prepare_tls(const struct link_settings *settings)
+{
+    CHECK(settings->ca_pem && settings->certificate_pem && settings->key_pem, STATUS_CONFIG_INVALID,
+          "tls+tcp:// and wss:// need the settings ca-file, certificate-file and key-file");
+    stay_loaded();
+    return nng_tls_use_for_client(library_context());
+}
+
 static int set_tls(nng_dialer dialer, const struct link_settings *settings)
 {
     nng_tls_config *config;
@@ -106,14 +134,13 @@ static int set_tls(nng_dialer dialer, const struct link_settings *settings)
 
 static int dial(struct nng_link *link, const char *url, const struct link_settings *settings)
 {
-    bool tls = strncmp(url, "tls+", 4) == 0 || strncmp(url, "wss:", 4) == 0;
     nng_dialer dialer;
     int code;
 
     if ((code = nng_socket_set_size(link->socket, NNG_OPT_RECVMAXSZ, MESSAGE_MAX + 64)) != 0 ||
         (code = nng_socket_set_ms(link->socket, NNG_OPT_SENDTIMEO, 1000)) != 0 ||
         (code = nng_dialer_create(&dialer, link->socket, url)) != 0 ||
-        (tls && (code = set_tls(dialer, settings)) != 0) || (code = nng_dialer_start(dialer, 0)) != 0)
+        (is_tls(url) && (code = set_tls(dialer, settings)) != 0) || (code = nng_dialer_start(dialer, 0)) != 0)
         return code;
     return nng_socket_get_int(link->socket, NNG_OPT_RECVFD, &link->fd);
 }
@@ -131,6 +158,13 @@ static status_code check_process(void)
                                 "set transport: direct");
 }
 
+static status_code told(int code)
+{
+    CHECK(code == 0, code == NNG_EPEERAUTH || code == NNG_ECRYPTO ? STATUS_TLS_ERROR : STATUS_UNAVAILABLE, "%s",
+          nng_strerror(code));
+    return STATUS_OK;
+}
+
 status_code nng_link_open(const char *url, const struct link_settings *settings, struct link **link)
 {
     TRY(check_process());
@@ -138,16 +172,18 @@ status_code nng_link_open(const char *url, const struct link_settings *settings,
 
     CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for a connection");
     made->base.operations = &operations;
-    int code = nng_req0_open_raw(&made->socket);
-    if (code == 0) {
-        code = dial(made, url, settings);
-        if (code != 0)
-            nng_close(made->socket);
-    }
-    if (code != 0) {
+    status_code status = told(nng_req0_open_raw(&made->socket));
+    if (status != STATUS_OK) {
         free(made);
-        FAIL(code == NNG_EPEERAUTH || code == NNG_ECRYPTO ? STATUS_TLS_ERROR : STATUS_UNAVAILABLE, "%s",
-             nng_strerror(code));
+        return status;
+    }
+    if (is_tls(url))
+        status = prepare_tls(settings);
+    if (status == STATUS_OK)
+        status = told(dial(made, url, settings));
+    if (status != STATUS_OK) {
+        link_close(&made->base, false);
+        return status;
     }
     *link = &made->base;
     return STATUS_OK;

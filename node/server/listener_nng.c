@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include "identity/member.h"
 #include "node.h"
+#include "protocol/nng_tls.h"
 #include "protocol/sp.h"
 #include "server/dispatch.h"
-#include "server/nng_tls_engine.h"
 #include "server/server.h"
 
 #define CONTEXTS   128u
@@ -285,7 +285,7 @@ static status_code use_tls(struct listener_nng *listener, const char *url)
     nng_tls_config *config;
 
     TRY(identity_tls_context(listener->node->identity, &context));
-    status_code status = nng_tls_engine_use_openssl(context, check_peer, listener->node);
+    status_code status = nng_tls_use_for_server(context, check_peer, listener->node);
     SSL_CTX_free(context);
     TRY(status);
     TRY(must(nng_tls_config_alloc(&config, NNG_TLS_MODE_SERVER), url));

@@ -22,10 +22,19 @@ bool over_nng(void)
     return transport && strcmp(transport, "nng") == 0;
 }
 
-/* NNG's own TLS stops at version 1.2, which no node accepts: over NNG the tests do without. */
+/* HSM_SCHEME: of the URL by which the client finds the first node. */
 static const char *scheme(void)
 {
-    return over_nng() ? "tcp://" : "tls+tcp://";
+    return getenv("HSM_SCHEME") ? getenv("HSM_SCHEME") : "tls+tcp://";
+}
+
+/* The node's settings that make it listen there. */
+static const char *listening(void)
+{
+    if (strcmp(scheme(), "wss://") == 0)
+        return "\"listen\": [\"tls+tcp://127.0.0.1:0\"], \"listen-nng\": [\"wss://127.0.0.1:0/hsm\"]";
+    return strcmp(scheme(), "tcp://") == 0 ? "\"listen\": [\"tcp://127.0.0.1:0\"]"
+                                           : "\"listen\": [\"tls+tcp://127.0.0.1:0\"]";
 }
 
 static EVP_PKEY *ca_key;
@@ -184,8 +193,8 @@ static void node_configure(const struct world *world, struct node *node, unsigne
     snprintf(path, sizeof(path), "%s/hsmd.yaml", node->folder);
     snprintf(text, sizeof(text),
              "{\"name\": \"node%u\", \"zone\": \"a\", \"state-folder\": \"%s\", \"store\": \"sqlite:%s/store.db\",\n"
-             " \"listen\": [\"%s127.0.0.1:0\"], \"metrics\": \"127.0.0.1:0\"}\n",
-             number, node->folder, world->folder, scheme());
+             " %s, \"metrics\": \"127.0.0.1:0\"}\n",
+             number, node->folder, world->folder, listening());
     write_file(path, text, strlen(text));
 }
 

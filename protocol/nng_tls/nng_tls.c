@@ -2,21 +2,30 @@
  * stream, which may say "not now". NNG calls the functions of a connection one at a time.
  *
  * Between NNG 1.5 and 1.10 the interface grew by the names of the peer and by TLS-PSK. */
-#include "server/nng_tls_engine.h"
+#include "protocol/nng_tls.h"
 
 #include <limits.h>
 #include <nng/nng.h>
 #include <nng/supplemental/tls/engine.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/ssl.h>
+#include <pthread.h>
 #include <string.h>
-#include "crypto/key.h"
 
 #define HAS_PEER_NAMES_AND_PSK (NNG_MAJOR_VERSION > 1 || NNG_MINOR_VERSION >= 10)
 
+/* For server configurations: certificate, key and trust of the node, as its direct listener has them, and who is let
+ * in. */
+struct server_side {
+    SSL_CTX *context;
+    nng_tls_peer_check check;
+    void *check_context;
+};
+
 struct nng_tls_engine_config {
     SSL_CTX *context;
+    OSSL_LIB_CTX *library;
+    struct server_side side; /* whose context is the one above */
     nng_tls_mode mode;
     char server[256];
 };
@@ -24,15 +33,14 @@ struct nng_tls_engine_config {
 struct nng_tls_engine_conn {
     SSL *tls;
     bool server;
-};
-
-/* For server configurations: certificate, key and trust of this node, as the direct listener has them, and who is let
- * in. Set before the listeners that use it are made. */
-static struct {
-    SSL_CTX *context;
     nng_tls_peer_check check;
     void *check_context;
-} node_side;
+};
+
+/* What the configurations made next are given. The lock guards both, and the making of stream_method. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct server_side server_side;
+static OSSL_LIB_CTX *client_library;
 
 /* --- the BIO between OpenSSL and NNG's stream --- */
 
@@ -90,6 +98,8 @@ static int conn_init(nng_tls_engine_conn *conn, void *stream, nng_tls_engine_con
     BIO *bio = stream_bio(stream);
 
     conn->server = config->mode == NNG_TLS_MODE_SERVER;
+    conn->check = config->side.check;
+    conn->check_context = config->side.check_context;
     conn->tls = bio ? SSL_new(config->context) : NULL;
     if (!conn->tls) {
         BIO_free(bio);
@@ -146,7 +156,7 @@ static int check_client(nng_tls_engine_conn *conn)
     uint8_t hash[EVP_MAX_MD_SIZE];
     unsigned len;
     bool ok = certificate && X509_digest(certificate, EVP_sha256(), hash, &len) &&
-              node_side.check(node_side.check_context, hash) == STATUS_OK;
+              conn->check(conn->check_context, hash) == STATUS_OK;
 
     X509_free(certificate);
     return ok ? 0 : NNG_EPEERAUTH;
@@ -223,19 +233,37 @@ static int config_psk(nng_tls_engine_config *config, const char *identity, const
 
 /* --- configurations --- */
 
-static int config_init(nng_tls_engine_config *config, nng_tls_mode mode)
+static int config_init_server(nng_tls_engine_config *config)
 {
-    config->mode = mode;
-    if (mode == NNG_TLS_MODE_SERVER) {
-        config->context = node_side.context;
-        return SSL_CTX_up_ref(node_side.context) ? 0 : NNG_ENOMEM;
-    }
-    config->context = SSL_CTX_new_ex(crypto_context(), NULL, TLS_client_method());
+    pthread_mutex_lock(&lock);
+    bool ok = server_side.context && SSL_CTX_up_ref(server_side.context);
+    if (ok)
+        config->side = server_side;
+    pthread_mutex_unlock(&lock);
+    config->context = config->side.context;
+    return ok ? 0 : NNG_ENOTSUP; /* a client's process does not listen */
+}
+
+static int config_init_client(nng_tls_engine_config *config)
+{
+    pthread_mutex_lock(&lock);
+    config->library = client_library;
+    pthread_mutex_unlock(&lock);
+    config->context = SSL_CTX_new_ex(config->library, NULL, TLS_client_method());
     if (!config->context)
         return NNG_ENOMEM;
     SSL_CTX_set_min_proto_version(config->context, TLS1_3_VERSION);
     SSL_CTX_set_session_cache_mode(config->context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_verify(config->context, SSL_VERIFY_PEER, NULL); /* unless told otherwise */
+    /* As with the direct transport, the CA may be an intermediate one. */
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(config->context), X509_V_FLAG_PARTIAL_CHAIN);
     return 0;
+}
+
+static int config_init(nng_tls_engine_config *config, nng_tls_mode mode)
+{
+    config->mode = mode;
+    return mode == NNG_TLS_MODE_SERVER ? config_init_server(config) : config_init_client(config);
 }
 
 static void config_fini(nng_tls_engine_config *config)
@@ -287,7 +315,7 @@ static int config_own_cert(nng_tls_engine_config *config, const char *certificat
     BIO *certificate_bio = BIO_new_mem_buf(certificate_pem, -1), *key_bio = BIO_new_mem_buf(key_pem, -1);
     X509 *certificate = certificate_bio ? PEM_read_bio_X509(certificate_bio, NULL, NULL, NULL) : NULL;
     EVP_PKEY *key =
-        key_bio ? PEM_read_bio_PrivateKey_ex(key_bio, NULL, NULL, (void *)password, crypto_context(), NULL) : NULL;
+        key_bio ? PEM_read_bio_PrivateKey_ex(key_bio, NULL, NULL, (void *)password, config->library, NULL) : NULL;
     bool ok = certificate && key && SSL_CTX_use_certificate(config->context, certificate) == 1 &&
               SSL_CTX_use_PrivateKey(config->context, key) == 1;
 
@@ -344,21 +372,41 @@ static const nng_tls_engine engine = {
     .fips_mode = false,
 };
 
-status_code nng_tls_engine_use_openssl(SSL_CTX *server_context, nng_tls_peer_check check, void *check_context)
+/* --- registration --- */
+
+/* Under the lock. Again each time, since another part of the process may have registered its own since. */
+static status_code register_engine(void)
 {
-    SSL_CTX_up_ref(server_context);
-    SSL_CTX_free(node_side.context);
-    node_side.context = server_context;
-    node_side.check = check;
-    node_side.check_context = check_context;
     if (!stream_method) {
-        stream_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "NNG stream");
-        CHECK(stream_method && BIO_meth_set_write(stream_method, stream_write) &&
-                  BIO_meth_set_read(stream_method, stream_read) && BIO_meth_set_ctrl(stream_method, stream_ctrl),
+        BIO_METHOD *made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "NNG stream");
+
+        CHECK(made && BIO_meth_set_write(made, stream_write) && BIO_meth_set_read(made, stream_read) &&
+                  BIO_meth_set_ctrl(made, stream_ctrl),
               STATUS_OUT_OF_MEMORY, "no memory for a TLS engine");
+        stream_method = made;
     }
     int code = nng_tls_engine_register(&engine);
 
     CHECK(code == 0, STATUS_NOT_SUPPORTED, "NNG does not take a TLS engine: %s", nng_strerror(code));
     return STATUS_OK;
+}
+
+status_code nng_tls_use_for_server(SSL_CTX *context, nng_tls_peer_check check, void *check_context)
+{
+    SSL_CTX_up_ref(context);
+    pthread_mutex_lock(&lock);
+    SSL_CTX_free(server_side.context);
+    server_side = (struct server_side){context, check, check_context};
+    status_code status = register_engine();
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+status_code nng_tls_use_for_client(OSSL_LIB_CTX *library)
+{
+    pthread_mutex_lock(&lock);
+    client_library = library;
+    status_code status = register_engine();
+    pthread_mutex_unlock(&lock);
+    return status;
 }
