@@ -8,6 +8,10 @@
 /** Monotonic. */
 uint64_t platform_now_ns(void);
 
+/** A word that reads 0 again in a child of fork; NULL where the system has none. */
+_Atomic long *platform_fork_word_open(void);
+void platform_fork_word_close(_Atomic long *word);
+
 /** An event that one thread waits for: 0, until it is marked with a value of PLATFORM_EVENT_FIRST or above. */
 typedef atomic_uint platform_event;
 #define PLATFORM_EVENT_FIRST 2u

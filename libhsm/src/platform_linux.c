@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +16,29 @@ uint64_t platform_now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static size_t page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+_Atomic long *platform_fork_word_open(void)
+{
+    void *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return NULL;
+    if (madvise(page, page_size(), MADV_WIPEONFORK) == 0)
+        return page;
+    munmap(page, page_size());
+    return NULL;
+}
+
+void platform_fork_word_close(_Atomic long *word)
+{
+    if (word)
+        munmap((void *)word, page_size());
 }
 
 #define SLEEPING 1u
