@@ -7,25 +7,18 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
-
-#if defined(_WIN32)
-#include <process.h>
-#define api_process_id() ((uint32_t)_getpid())
-#else
-#include <unistd.h>
-#define api_process_id() ((uint32_t)getpid())
-#endif
+#include "platform.h"
 
 struct api_lock {
-    _Atomic uint32_t holder; /* process id; 0: free */
+    _Atomic long holder; /* process id; 0: free */
 };
 
 static inline void api_lock_take(struct api_lock *lock)
 {
-    uint32_t self = api_process_id();
+    long self = platform_process();
 
     for (;;) {
-        uint32_t seen = 0;
+        long seen = 0;
 
         if (atomic_compare_exchange_weak_explicit(&lock->holder, &seen, self, memory_order_acquire,
                                                   memory_order_relaxed))

@@ -96,7 +96,7 @@ hsm_status hsm_login_default(hsm_session *session)
 /* Whether this thread is to log in; otherwise somebody else of this process is doing it. */
 static bool take_turn(hsm_session *session)
 {
-    uint32_t self = api_process_id(), seen = 0;
+    long self = platform_process(), seen = 0;
 
     if (atomic_compare_exchange_strong(&session->logging_in, &seen, self))
         return true;

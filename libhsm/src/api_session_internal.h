@@ -16,6 +16,6 @@ struct hsm_session {
     struct object_table *objects;
     _Atomic uint32_t n_objects;  /* 0: no look-up needed */
     _Atomic uint32_t generation; /* of the login */
-    _Atomic uint32_t logging_in; /* process id of a thread that is logging in again; 0: none */
+    _Atomic long logging_in;     /* process id of a thread that is logging in again; 0: none */
     _Atomic bool from_config;    /* the library may log in again by itself */
 };

@@ -3,21 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "core_internal.h"
-
-/* Every call asks, and asking the system costs as much as the rest of the call. */
-long core_process(struct core *core)
-{
-    long known = core->process ? atomic_load_explicit(core->process, memory_order_relaxed) : 0;
-
-    if (known)
-        return known;
-    known = (long)getpid();
-    if (core->process)
-        atomic_store_explicit(core->process, known, memory_order_relaxed);
-    return known;
-}
 
 static status_code open_parts(struct core *core, const char *endpoint)
 {
@@ -40,8 +26,7 @@ status_code core_open(const struct hsm_config *config, const char *endpoint, str
 
     CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for a cluster");
     pthread_mutex_init(&made->lock, NULL);
-    made->process = platform_fork_word_open();
-    atomic_init(&made->pid, core_process(made));
+    atomic_init(&made->pid, platform_process());
     made->single = endpoint != NULL;
     status_code status = config_copy(config, &made->config);
     if (status == STATUS_OK)
@@ -66,13 +51,12 @@ void core_close(struct core *core)
 {
     if (!core)
         return;
-    close_channels(core, atomic_load(&core->pid) != core_process(core));
+    close_channels(core, atomic_load(&core->pid) != platform_process());
     for (unsigned i = 0; i < atomic_load(&core->n_nodes); i++)
         free(core->nodes[i]);
     tls_tear_down(core);
     config_free(core->config);
     pthread_mutex_destroy(&core->lock);
-    platform_fork_word_close(core->process);
     free(core);
 }
 
@@ -118,7 +102,7 @@ static status_code after_fork(struct core *core, long self)
 
 status_code core_check_fork(struct core *core)
 {
-    long self = core_process(core);
+    long self = platform_process();
 
     return atomic_load_explicit(&core->pid, memory_order_acquire) == self ? STATUS_OK : after_fork(core, self);
 }

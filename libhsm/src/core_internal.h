@@ -125,9 +125,7 @@ struct node_entry {
 
 struct core {
     struct hsm_config *config;
-    bool single; /* one endpoint, learn of no other */
-    _Atomic long
-        *process;     /* the id of this process, once asked for; a child of fork finds 0. NULL: is asked for always */
+    bool single;      /* one endpoint, learn of no other */
     _Atomic long pid; /* the process that this was made for; negative while it is being made anew after a fork */
     OSSL_LIB_CTX *library;
     OSSL_PROVIDER *provider;
@@ -151,8 +149,6 @@ struct core {
 /* core.c */
 /** Makes the connections of a child of fork its own; called on every way in. */
 status_code core_check_fork(struct core *core);
-/** The id of this process. */
-long core_process(struct core *core);
 
 /* core_tls.c */
 /** Reads the files that the configuration names. */

@@ -8,9 +8,8 @@
 /** Monotonic. */
 uint64_t platform_now_ns(void);
 
-/** A word that reads 0 again in a child of fork; NULL where the system has none. */
-_Atomic long *platform_fork_word_open(void);
-void platform_fork_word_close(_Atomic long *word);
+/** The id of this process: every call asks, to tell a child of fork, so it costs no system call. */
+long platform_process(void);
 
 /** An event that one thread waits for: 0, until it is marked with a value of PLATFORM_EVENT_FIRST or above. */
 typedef atomic_uint platform_event;

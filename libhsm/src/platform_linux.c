@@ -18,27 +18,38 @@ uint64_t platform_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static size_t page_size(void)
+#define PAGE_MAX 65536u /* the largest of any architecture */
+
+/* Pages of its own, which fork wipes for the child. */
+static struct {
+    _Alignas(PAGE_MAX) _Atomic long id;
+    char rest[PAGE_MAX - sizeof(_Atomic long)];
+} process;
+
+enum { WIPED_UNKNOWN, WIPED, NOT_WIPED };
+
+static bool wiped_by_fork(void)
 {
-    return (size_t)sysconf(_SC_PAGESIZE);
+    static atomic_int answer = WIPED_UNKNOWN;
+    int known = atomic_load_explicit(&answer, memory_order_relaxed);
+
+    if (known == WIPED_UNKNOWN) {
+        known = madvise(&process, sizeof(process), MADV_WIPEONFORK) == 0 ? WIPED : NOT_WIPED;
+        atomic_store_explicit(&answer, known, memory_order_relaxed);
+    }
+    return known == WIPED;
 }
 
-_Atomic long *platform_fork_word_open(void)
+long platform_process(void)
 {
-    void *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    long id = atomic_load_explicit(&process.id, memory_order_relaxed);
 
-    if (page == MAP_FAILED)
-        return NULL;
-    if (madvise(page, page_size(), MADV_WIPEONFORK) == 0)
-        return page;
-    munmap(page, page_size());
-    return NULL;
-}
-
-void platform_fork_word_close(_Atomic long *word)
-{
-    if (word)
-        munmap((void *)word, page_size());
+    if (id)
+        return id;
+    id = (long)getpid();
+    if (wiped_by_fork())
+        atomic_store_explicit(&process.id, id, memory_order_relaxed);
+    return id;
 }
 
 #define SLEEPING 1u

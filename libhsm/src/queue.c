@@ -42,7 +42,7 @@ status_code core_queue_open(struct core *core, struct core_queue **queue)
 
     CHECK(made, STATUS_OUT_OF_MEMORY, "no memory for a queue");
     made->core = core;
-    made->pid = core_process(core);
+    made->pid = platform_process();
     pthread_mutex_init(&made->lock, NULL);
     made->staged_last = &made->staged;
     made->done_last = &made->done;
@@ -116,7 +116,7 @@ void queue_completed(struct op *op)
 static status_code check_pid(struct core_queue *queue)
 {
     TRY(core_check_fork(queue->core));
-    CHECK(queue->pid == core_process(queue->core), STATUS_INVALID_ARGUMENT, "a child of fork opens a queue of its own");
+    CHECK(queue->pid == platform_process(), STATUS_INVALID_ARGUMENT, "a child of fork opens a queue of its own");
     return STATUS_OK;
 }
 

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include "library_context.h"
 #include "platform.h"
 #include "protocol/limits.h"
@@ -150,7 +149,7 @@ static int dial(struct nng_link *link, const char *url, const struct link_settin
 static status_code check_process(void)
 {
     static _Atomic long user;
-    long self = (long)getpid(), none = 0;
+    long self = platform_process(), none = 0;
 
     if (atomic_compare_exchange_strong(&user, &none, self) || none == self)
         return STATUS_OK;
