@@ -81,15 +81,15 @@ static bool alike(const struct op *a, const struct op *b)
            (a->cost_us <= 8 * b->cost_us && b->cost_us <= 8 * a->cost_us);
 }
 
-/* A message holds little work, so that its answers come soon; but when much waits anyway, a quarter of it: fewer
+/* A message holds little work, so that its answers come soon; but when much waits anyway, a half of it: fewer
  * messages then serve all sooner. */
 static uint64_t cost_limit(const struct channel *channel)
 {
-    uint64_t quarter = channel->pending_us / 4;
+    uint64_t half = channel->pending_us / 2;
 
-    if (quarter < MESSAGE_COST_US)
+    if (half < MESSAGE_COST_US)
         return MESSAGE_COST_US;
-    return quarter < MESSAGE_COST_MAX_US ? quarter : MESSAGE_COST_MAX_US;
+    return half < MESSAGE_COST_MAX_US ? half : MESSAGE_COST_MAX_US;
 }
 
 struct measure {
