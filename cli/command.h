@@ -117,13 +117,41 @@ int key_resolve(struct context *context, const char *text, const uint32_t *class
 /** Type of a key, and its curve or 0. */
 int key_type_of(struct context *context, hsm_key key, uint32_t *type);
 
-#define RUN(name) int run_##name(struct context *context);
-RUN(ca_create)
-RUN(ca_sign)
-RUN(ca_client)
-RUN(cluster_create) RUN(cluster_initialize) RUN(cluster_activate) RUN(cluster_describe) RUN(cluster_watch)
-    RUN(node_list) RUN(node_describe) RUN(node_join) RUN(node_drain) RUN(node_remove) RUN(user_create) RUN(user_delete)
-        RUN(user_list) RUN(user_password) RUN(key_generate) RUN(key_list) RUN(key_show) RUN(key_import) RUN(key_export)
-            RUN(key_delete) RUN(key_set) RUN(key_share) RUN(key_wrap) RUN(key_unwrap) RUN(sign) RUN(verify) RUN(encrypt)
-                RUN(decrypt) RUN(random) RUN(audit_show) RUN(audit_verify) RUN(bench) RUN(top) RUN(completion) RUN(man)
-#undef RUN
+int run_ca_create(struct context *context);
+int run_ca_sign(struct context *context);
+int run_ca_client(struct context *context);
+int run_cluster_create(struct context *context);
+int run_cluster_initialize(struct context *context);
+int run_cluster_activate(struct context *context);
+int run_cluster_describe(struct context *context);
+int run_cluster_watch(struct context *context);
+int run_node_list(struct context *context);
+int run_node_describe(struct context *context);
+int run_node_join(struct context *context);
+int run_node_drain(struct context *context);
+int run_node_remove(struct context *context);
+int run_user_create(struct context *context);
+int run_user_delete(struct context *context);
+int run_user_list(struct context *context);
+int run_user_password(struct context *context);
+int run_key_generate(struct context *context);
+int run_key_list(struct context *context);
+int run_key_show(struct context *context);
+int run_key_import(struct context *context);
+int run_key_export(struct context *context);
+int run_key_delete(struct context *context);
+int run_key_set(struct context *context);
+int run_key_share(struct context *context);
+int run_key_wrap(struct context *context);
+int run_key_unwrap(struct context *context);
+int run_sign(struct context *context);
+int run_verify(struct context *context);
+int run_encrypt(struct context *context);
+int run_decrypt(struct context *context);
+int run_random(struct context *context);
+int run_audit_show(struct context *context);
+int run_audit_verify(struct context *context);
+int run_bench(struct context *context);
+int run_top(struct context *context);
+int run_completion(struct context *context);
+int run_man(struct context *context);

@@ -81,7 +81,7 @@ static bool alike(const struct op *a, const struct op *b)
            (a->cost_us <= 8 * b->cost_us && b->cost_us <= 8 * a->cost_us);
 }
 
-/* A message holds little work, so that its answers come soon; but when much waits anyway, a half of it: fewer
+/* A message holds little work, so that its answers come soon; but when much waits anyway, half of it: fewer
  * messages then serve all sooner. */
 static uint64_t cost_limit(const struct channel *channel)
 {

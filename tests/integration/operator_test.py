@@ -209,14 +209,16 @@ def test_metrics_are_served_on_loopback(cluster):
 
 # --- life cycle ---
 
-def test_steps_out_of_order_are_refused(single):
+def test_steps_out_of_order_are_refused(single, tmp_path):
     node = single.nodes[0]
     cluster_twice = ["cluster", "create", "--endpoint", node.socket, "--name", "again", "--csr", single.folder / "x.csr"]
     fails(single, 1, *cluster_twice, config=False)
     single.set_password("usurper", "somebody else's")
     fails(single, 1, "cluster", "activate", user="usurper", says=["already"])
-    fails(single, 1, "cluster", "initialize", "--endpoint", node.socket, "--certificate", single.folder / "node1.pem",
-          "--ca", single.ca / "ca.pem", config=False)
+    initialize = ["cluster", "initialize", "--endpoint", node.socket, "--certificate", single.folder / "node1.pem"]
+    single.run(*initialize, "--ca", single.ca / "ca.pem", config=False)  # the same again is a resend
+    single.run("ca", "create", "--directory", tmp_path / "ca", config=False)
+    fails(single, 1, *initialize, "--ca", tmp_path / "ca" / "ca.pem", config=False)
 
 
 def test_a_client_of_another_ca_gets_in_nowhere(single, tmp_path):

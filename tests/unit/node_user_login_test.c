@@ -280,9 +280,9 @@ static void logging_out_ends_the_session_everywhere(void **state)
 static void a_new_login_goes_on_with_ones_own_session_only(void **state)
 {
     struct fixture *fixture = *state;
-    CLEANUP(login_end)
-    struct login first = {.ticket = BYTES_SECRET},
-                 next = {.ticket = BYTES_SECRET}, other = {.ticket = BYTES_SECRET};
+    CLEANUP(login_end) struct login first = {.ticket = BYTES_SECRET};
+    CLEANUP(login_end) struct login next = {.ticket = BYTES_SECRET};
+    CLEANUP(login_end) struct login other = {.ticket = BYTES_SECRET};
 
     assert_int_equal(log_in(fixture->node, "alice", PASSWORD, &first), STATUS_OK);
     pass(fixture->node, 4000); /* also when the ticket has expired */
