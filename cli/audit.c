@@ -42,7 +42,7 @@ int run_audit_show(struct context *context)
     uint8_t id[HSM_ID_LEN];
     const uint8_t *node;
     hsm_audit_page *page = NULL;
-    json_t *rows = json_array();
+    json_auto_t *rows = json_array();
     uint64_t sequence = 1, limit = context->options.limit > 0 ? (uint64_t)context->options.limit : UINT64_MAX;
 
     STEP(context_session(context));
@@ -110,8 +110,11 @@ int run_audit_verify(struct context *context)
     if (chain.next - 1 < total)
         return usage("entries %llu to %llu are missing", (unsigned long long)chain.next, (unsigned long long)total),
                EXIT_INVALID;
-    if (context->json)
-        return output_object(context, json_pack("{s:I, s:b}", "entries", (json_int_t)(chain.next - 1), "complete", 1));
+    if (context->json) {
+        json_auto_t *verdict = json_pack("{s:I, s:b}", "entries", (json_int_t)(chain.next - 1), "complete", 1);
+
+        return output_object(context, verdict);
+    }
     say(context, "%llu entries, none missing or changed.", (unsigned long long)(chain.next - 1));
     return EXIT_OK;
 }

@@ -428,7 +428,7 @@ static void print_line(const struct context *context, json_t *line)
 static void report_intervals(struct context *context, struct runner *runners, unsigned n, double interval,
                              uint64_t start, uint64_t end)
 {
-    json_t *seen = json_object();
+    json_auto_t *seen = json_object();
     uint64_t done = 0, failed = 0, last = start;
 
     json_decref(node_shares(context->cluster, seen));
@@ -451,7 +451,6 @@ static void report_intervals(struct context *context, struct runner *runners, un
         failed = bad;
         last = now;
     }
-    json_decref(seen);
 }
 
 static double cpu_us(void)
@@ -476,17 +475,16 @@ static int report_total(const struct context *context, struct runner *runners, u
         slowest = atomic_load(&tallies[i]->max_us) > slowest ? atomic_load(&tallies[i]->max_us) : slowest;
         failure = runners[i].failure[0] ? runners[i].failure : failure;
     }
-    json_t *total = json_pack("{s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:I, s:I, s:s}", "operations", (json_int_t)ops,
-                              "ops_per_s", (double)ops / seconds, "p50_us", percentile(tallies, n, 0.5), "p99_us",
-                              percentile(tallies, n, 0.99), "p999_us", percentile(tallies, n, 0.999), "max_us",
-                              (json_int_t)slowest, "cpu_us_per_op", ops ? cpu / (double)ops : 0.0, "failures",
-                              (json_int_t)failures, "wrong", (json_int_t)wrong, "first_failure", failure);
+    json_auto_t *total = json_pack("{s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:I, s:I, s:s}", "operations", (json_int_t)ops,
+                                   "ops_per_s", (double)ops / seconds, "p50_us", percentile(tallies, n, 0.5), "p99_us",
+                                   percentile(tallies, n, 0.99), "p999_us", percentile(tallies, n, 0.999), "max_us",
+                                   (json_int_t)slowest, "cpu_us_per_op", ops ? cpu / (double)ops : 0.0, "failures",
+                                   (json_int_t)failures, "wrong", (json_int_t)wrong, "first_failure", failure);
     if (context->json) {
         char *text = json_dumps(total, JSON_COMPACT);
 
         puts(text ? text : "{}");
         free(text);
-        json_decref(total);
     } else {
         output_object(context, total);
     }

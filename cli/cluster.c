@@ -128,14 +128,14 @@ int run_cluster_describe(struct context *context)
 
     STEP(context_cluster(context));
     CALL("cluster describe", hsm_cluster_describe(context->cluster, &info));
-    json_t *cluster = json_pack("{s:s*, s:s*, s:o, s:I, s:I}", "name", info->name, "state", info->state, "id",
-                                json_hex(info->id, HSM_ID_LEN), "revision", (json_int_t)info->revision, "objects",
-                                (json_int_t)info->n_objects);
-    json_t *nodes = nodes_json(info);
+    json_auto_t *cluster = json_pack("{s:s*, s:s*, s:o, s:I, s:I}", "name", info->name, "state", info->state, "id",
+                                     json_hex(info->id, HSM_ID_LEN), "revision", (json_int_t)info->revision, "objects",
+                                     (json_int_t)info->n_objects);
+    json_auto_t *nodes = nodes_json(info);
 
     hsm_cluster_info_free(info);
     if (context->json) {
-        json_object_set_new(cluster, "nodes", nodes);
+        json_object_set(cluster, "nodes", nodes);
         return output_object(context, cluster);
     }
     output_object(context, cluster);
@@ -161,7 +161,7 @@ int run_node_list(struct context *context)
 {
     static const char *const columns[] = {"name", "zone", "address", "health", "revision"};
     hsm_cluster_info *info = NULL;
-    json_t *rows = json_array();
+    json_auto_t *rows = json_array();
 
     STEP(context_cluster(context));
     CALL("node list", hsm_cluster_describe(context->cluster, &info));
@@ -206,17 +206,18 @@ int run_node_describe(struct context *context)
     STEP(context_cluster(context));
     CALL("node describe",
          hsm_node_describe(context->cluster, context->n_arguments ? context->arguments[0] : NULL, &description));
-    json_t *node = json_pack("{s:s*, s:s*, s:s*, s:s*, s:o, s:o, s:I, s:I}", "name", description->name, "address",
-                             description->address, "zone", description->zone, "state", description->state, "id",
-                             json_hex(description->id, HSM_ID_LEN), "time", json_time(description->time_ms), "revision",
-                             (json_int_t)description->revision, "objects", (json_int_t)description->n_objects);
-    json_t *mechanisms = mechanisms_json(description);
+    json_auto_t *node =
+        json_pack("{s:s*, s:s*, s:s*, s:s*, s:o, s:o, s:I, s:I}", "name", description->name, "address",
+                  description->address, "zone", description->zone, "state", description->state, "id",
+                  json_hex(description->id, HSM_ID_LEN), "time", json_time(description->time_ms), "revision",
+                  (json_int_t)description->revision, "objects", (json_int_t)description->n_objects);
+    json_auto_t *mechanisms = mechanisms_json(description);
 
     for (size_t i = 0; i < description->n_facts; i++)
         json_object_set_new(node, description->facts[i]->name, json_string(description->facts[i]->value));
     hsm_node_description_free(description);
     if (context->json) {
-        json_object_set_new(node, "mechanisms", mechanisms);
+        json_object_set(node, "mechanisms", mechanisms);
         return output_object(context, node);
     }
     output_object(context, node);

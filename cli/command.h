@@ -98,10 +98,9 @@ int content_write(const char *path, const void *data, size_t len, bool secret);
 void content_release(struct content *content); /* wipes */
 
 /* output.c */
-/** Prints an array of objects as a table with these columns (keys of the objects, upper-cased), or as JSON. Takes
- * `rows`. */
+/** Prints an array of objects as a table with these columns (keys of the objects, upper-cased), or as JSON. */
 int output_rows(const struct context *context, json_t *rows, const char *const *columns, unsigned n_columns);
-/** Prints one object as lines of key and value, or as JSON. Takes `object`. */
+/** Prints one object as lines of key and value, or as JSON. */
 int output_object(const struct context *context, json_t *object);
 /** For people only: nothing in JSON mode. */
 void say(const struct context *context, const char *format, ...) __attribute__((format(printf, 2, 3)));

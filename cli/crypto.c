@@ -230,8 +230,11 @@ int run_key_unwrap(struct context *context)
     CALL("key unwrap", hsm_unwrap(context->session, wrapping_key, &mechanism, wrapped.data + nonce_len,
                                   wrapped.len - nonce_len, template.list, template.n, &key));
     hex_text(key.id, HSM_ID_LEN, text);
-    if (context->json)
-        return output_object(context, json_pack("{s:s}", "unique_id", text));
+    if (context->json) {
+        json_auto_t *made = json_pack("{s:s}", "unique_id", text);
+
+        return output_object(context, made);
+    }
     say(context, "Made the key %s.", text);
     return EXIT_OK;
 }

@@ -84,7 +84,7 @@ static int print_made(struct context *context, hsm_key key, const hsm_key *publi
             public_key ? public_text : "");
         return EXIT_OK;
     }
-    json_t *made = json_pack("{s:s}", "unique_id", text);
+    json_auto_t *made = json_pack("{s:s}", "unique_id", text);
     if (public_key)
         json_object_set_new(made, "public_unique_id", json_string(public_text));
     return output_object(context, made);
@@ -163,7 +163,7 @@ int run_key_list(struct context *context)
     hsm_key keys[64];
     hsm_attributes *attributes[64];
     size_t n, total = 0, limit = context->options.limit > 0 ? (size_t)context->options.limit : SIZE_MAX;
-    json_t *rows = json_array();
+    json_auto_t *rows = json_array();
 
     STEP(list_filter(context, &template));
     STEP(context_session(context));
@@ -215,7 +215,7 @@ static json_t *value_json(const hsm_attribute *attribute)
 int run_key_show(struct context *context)
 {
     hsm_attributes *attributes = NULL;
-    json_t *object = json_object();
+    json_auto_t *object = json_object();
     hsm_key key;
     char text[64];
 

@@ -62,11 +62,10 @@ json_t *json_time(uint64_t ms)
     return json_string(text);
 }
 
-static int print_json(json_t *value)
+static int print_json(const json_t *value)
 {
     char *text = json_dumps(value, JSON_INDENT(2));
 
-    json_decref(value);
     if (!text)
         return usage("out of memory");
     puts(text);
@@ -124,7 +123,6 @@ int output_rows(const struct context *context, json_t *rows, const char *const *
     }
     scols_print_table(table);
     scols_unref_table(table);
-    json_decref(rows);
     return EXIT_OK;
 }
 
@@ -144,6 +142,5 @@ int output_object(const struct context *context, json_t *object)
         cell_text(value, text, sizeof(text));
         printf("%-24s %s\n", key, text);
     }
-    json_decref(object);
     return EXIT_OK;
 }

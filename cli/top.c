@@ -55,12 +55,12 @@ int run_top(struct context *context)
                                           "kib_in_s", "connections", "objects_cached"};
     double interval = context->options.interval > 0 ? context->options.interval : 1;
     bool once = context->json || !isatty(STDOUT_FILENO);
-    json_t *before = json_object();
+    json_auto_t *before = json_object();
 
     STEP(context_cluster(context));
     for (unsigned round = 0;; round++) {
         hsm_cluster_info *info = NULL;
-        json_t *rows = json_array();
+        json_auto_t *rows = json_array();
 
         CALL("top", hsm_cluster_describe(context->cluster, &info));
         for (size_t i = 0; i < info->n_nodes; i++)
@@ -68,16 +68,12 @@ int run_top(struct context *context)
         hsm_cluster_info_free(info);
         if (!once)
             printf("\x1b[H\x1b[2J");
-        if (!once || round == 1) {
+        if (!once || round == 1)
             STEP(output_rows(context, rows, columns, 7));
-        } else {
-            json_decref(rows);
-        }
         if (once && round == 1)
             break;
         fflush(stdout);
         usleep((useconds_t)(interval * 1e6));
     }
-    json_decref(before);
     return EXIT_OK;
 }

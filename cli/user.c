@@ -49,7 +49,7 @@ int run_user_list(struct context *context)
 {
     static const char *const columns[] = {"name", "role", "state", "created"};
     hsm_user_list *list = NULL;
-    json_t *rows = json_array();
+    json_auto_t *rows = json_array();
 
     STEP(context_cluster(context));
     CALL("user list", hsm_user_list_all(context->cluster, &list));

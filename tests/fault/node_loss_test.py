@@ -86,7 +86,7 @@ def test_every_acknowledged_key_is_there_after_kills(own_cluster):
     for node in own_cluster.nodes:
         config = own_cluster.write_client_config(own_cluster.folder / f"{node.name}.yaml", nodes=node.urls,
                                                  **{"refresh-interval-ms": 0})
-        out = own_cluster.run("--config", config, "--output", "json", "key", "list", user=Cluster.USER).stdout
+        out = own_cluster.run("--output", "json", "key", "list", user=Cluster.USER, config=config).stdout
         labels = [row["label"] for row in json.loads(out)]
         assert sorted(set(acknowledged)) == sorted(set(labels) & set(acknowledged))
         assert len(labels) == len(set(labels)), "a key was made twice"
