@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "python"))
+os.environ.pop("LD_PRELOAD", None)  # a sanitizer's runtime: this process has it, others do without
 os.environ.setdefault("HSM_BUILD", str(ROOT / "build/release"))
 os.environ.setdefault("HSM_LIBRARY", str(Path(os.environ["HSM_BUILD"]) / "libhsm/libhsm.so"))
 

@@ -120,8 +120,8 @@ def test_a_frame_that_is_none_ends_the_connection(node, frame):
 
 
 def test_another_sp_protocol_is_refused(node):
-    wire = Wire(node, b"\0SP\0\0\x10\0\0")
-    assert wire.closed()
+    with pytest.raises(ConnectionError):
+        Wire(node, b"\0SP\0\0\x10\0\0").receive(1)
 
 
 def test_a_message_that_never_ends_holds_up_nobody(node):

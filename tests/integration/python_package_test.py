@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def python(code, **environment):
     """Runs code in a Python of its own that sees the package."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "PYTHONPATH": str(ROOT / "python"), **environment})
+                          env={**os.environ, "PYTHONPATH": str(ROOT / "python"),
+                               "LD_PRELOAD": os.environ.get("HSM_SANITIZER_RUNTIME", ""), **environment})
 
 
 @pytest.fixture
