@@ -248,7 +248,8 @@ static X509_REQ *request_new(const char *common_name, EVP_PKEY *key)
 {
     X509_REQ *request = X509_REQ_new();
     X509_NAME *name = name_new(common_name);
-    bool ok = request && name && X509_REQ_set_subject_name(request, name) && X509_REQ_set_pubkey(request, key) &&
+    bool ok = request && name && X509_REQ_set_version(request, X509_REQ_VERSION_1) &&
+              X509_REQ_set_subject_name(request, name) && X509_REQ_set_pubkey(request, key) &&
               X509_REQ_sign(request, key, EVP_sha256());
 
     X509_NAME_free(name);
