@@ -131,6 +131,30 @@ static int set_tls(nng_dialer dialer, const struct link_settings *settings)
     return code;
 }
 
+static void give_up(void *dialer)
+{
+    nng_dialer_close(*(nng_dialer *)dialer);
+}
+
+/* NNG's dialer waits for as long as the other side likes: an alarm closes it when the time is over. */
+static int start(nng_dialer dialer, uint64_t until_ns)
+{
+    uint64_t now = platform_now_ns();
+    nng_aio *alarm;
+    int code = nng_aio_alloc(&alarm, give_up, &dialer);
+
+    if (code != 0)
+        return code;
+    nng_sleep_aio(until_ns > now ? (nng_duration)((until_ns - now) / 1000000 + 1) : 0, alarm);
+    code = nng_dialer_start(dialer, 0);
+    nng_aio_cancel(alarm);
+    nng_aio_wait(alarm);
+    bool rang = nng_aio_result(alarm) == 0;
+
+    nng_aio_free(alarm);
+    return rang ? NNG_ETIMEDOUT : code;
+}
+
 static int dial(struct nng_link *link, const char *url, const struct link_settings *settings)
 {
     nng_dialer dialer;
@@ -139,7 +163,7 @@ static int dial(struct nng_link *link, const char *url, const struct link_settin
     if ((code = nng_socket_set_size(link->socket, NNG_OPT_RECVMAXSZ, MESSAGE_MAX + 64)) != 0 ||
         (code = nng_socket_set_ms(link->socket, NNG_OPT_SENDTIMEO, 1000)) != 0 ||
         (code = nng_dialer_create(&dialer, link->socket, url)) != 0 ||
-        (is_tls(url) && (code = set_tls(dialer, settings)) != 0) || (code = nng_dialer_start(dialer, 0)) != 0)
+        (is_tls(url) && (code = set_tls(dialer, settings)) != 0) || (code = start(dialer, settings->until_ns)) != 0)
         return code;
     return nng_socket_get_int(link->socket, NNG_OPT_RECVFD, &link->fd);
 }

@@ -45,7 +45,8 @@ const struct setting SETTINGS[] = {
          "URLs to serve clients on. tcp:// and ipc:// are without TLS: for tests, or behind something that protects "
          "them."),
     URLS("listen-nng", listen_nng, "tls+tcp tcp ipc inproc ws wss", "",
-         "URLs to serve clients on through the NNG library, which also speaks ws:// and wss://."),
+         "URLs to serve clients on through the NNG library: wss:// and, on loopback, ws://, for clients that reach no "
+         "other. tls+tcp://, tcp:// and ipc:// are carried as under listen, which is faster."),
     TEXT("advertise", advertise, "",
          "URL that clients are told to reach this node by. Default: the first URL that it listens on."),
     TEXT("metrics", metrics, "127.0.0.1:9464",

@@ -174,11 +174,25 @@ static status_code check_dates(const struct object *object)
     return STATUS_OK;
 }
 
+/* The padded mode whose unpadded one carries all but the last part of a long payload; or the mechanism itself. */
+static uint64_t padded_mode(uint64_t type)
+{
+    switch (type) {
+    case MECHANISM_AES_CBC:
+        return MECHANISM_AES_CBC_PAD;
+    case MECHANISM_DES3_CBC:
+        return MECHANISM_DES3_CBC_PAD;
+    default:
+        return type;
+    }
+}
+
 static status_code check_mechanism(const struct object *object, const struct mechanism *mechanism)
 {
     struct slice allowed = values_bytes(&object->attributes, ATTRIBUTE_ALLOWED_MECHANISMS);
     uint64_t type = mechanism->type;
-    CHECK(uints_contain(allowed, type) || uints_contain(allowed, type | (uint64_t)mechanism->hash << 16),
+    CHECK(uints_contain(allowed, type) || uints_contain(allowed, type | (uint64_t)mechanism->hash << 16) ||
+              uints_contain(allowed, padded_mode(type)),
           STATUS_MECHANISM_INVALID, "the key's ALLOWED_MECHANISMS do not name %s",
           mechanism_info(type) ? mechanism_info(type)->name : "this mechanism");
     return STATUS_OK;
@@ -203,7 +217,6 @@ status_code object_use(struct object *object, const struct caller *caller, uint3
 status_code object_may_wrap(struct object *object, const struct caller *caller, const struct object *wrapping)
 {
     const struct values *attributes = &object->attributes;
-    CLEANUP(bytes_release) struct bytes unused = BYTES_INIT;
     struct values template;
     uint32_t first;
 

@@ -23,7 +23,7 @@ class NodeInfo:
     name: str
     address: str  # URL that clients connect to
     zone: str
-    state: str  # "active", "draining", "removed", ...
+    state: str  # "approved", "serving" or "removed"
     certificate_hash: bytes  # SHA-256; b"" when not told
 
 
@@ -31,7 +31,7 @@ class NodeInfo:
 class ClusterInfo:
     id: bytes
     name: str
-    state: str  # "uninitialized", "initialized", "active", ...
+    state: str  # "initialized", or "active" once it has its first administrator
     revision: int  # of the store
     n_objects: int  # token objects in the cluster
     nodes: list[NodeInfo] = records(NodeInfo)

@@ -4,9 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "libhsm_core_fixture.h"
@@ -62,6 +64,29 @@ static void a_call_ends_by_its_deadline(void **state)
     assert_int_equal(ping(fixture.core, 1), STATUS_UNAVAILABLE);
     assert_in_range((platform_now_ns() - begin) / 1000000, 250, 3000);
     fixture_stop(&fixture);
+}
+
+/* The kernel completes the connection; nobody ever says a word on it. */
+static void a_call_ends_by_its_deadline_where_nobody_shakes_hands(void **state)
+{
+    struct fixture fixture = {.n = 1};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int mute = socket(AF_INET, SOCK_STREAM, 0);
+
+    (void)state;
+    assert_int_equal(bind(mute, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(mute, 16), 0);
+    assert_int_equal(getsockname(mute, (struct sockaddr *)&address, &len), 0);
+    snprintf(fixture.nodes[0].url, sizeof(fixture.nodes[0].url), "tcp://127.0.0.1:%d", ntohs(address.sin_port));
+    for (unsigned i = 0; i < 2; i++) {
+        fixture_open_core(&fixture, "300", "transport", i ? "nng" : "direct");
+        uint64_t begin = platform_now_ns();
+        assert_int_equal(ping(fixture.core, 1), STATUS_UNAVAILABLE);
+        assert_in_range((platform_now_ns() - begin) / 1000000, 250, 3000);
+        core_close(fixture.core);
+    }
+    close(mute);
 }
 
 static void a_node_that_is_gone_costs_no_call(void **state)
@@ -172,6 +197,7 @@ int main(void)
         cmocka_unit_test(no_call_fails_while_one_node_behaves),
         cmocka_unit_test(answers_may_come_a_byte_at_a_time),
         cmocka_unit_test(a_call_ends_by_its_deadline),
+        cmocka_unit_test(a_call_ends_by_its_deadline_where_nobody_shakes_hands),
         cmocka_unit_test(a_node_that_is_gone_costs_no_call),
         cmocka_unit_test(nodes_of_another_cluster_are_not_used),
         cmocka_unit_test(a_renewed_ticket_replaces_the_old_one),

@@ -56,6 +56,20 @@ static inline struct key *open_hex(enum object_class class, enum key_type type, 
     return key;
 }
 
+/** Whether this OpenSSL lacks the mechanism (before 3.5 it has no ML-DSA and no ML-KEM): then keys are refused so. */
+static inline bool is_refused(enum mechanism_type type, enum key_type key_type, uint32_t parameter_set)
+{
+    struct key_parameters parameters = {.type = key_type, .parameter_set = parameter_set};
+    struct key *key = NULL;
+    uint32_t min, max;
+
+    if (mechanism_available(type, &min, &max))
+        return false;
+    assert_status(key_generate(&parameters, &key), STATUS_NOT_SUPPORTED);
+    assert_null(key);
+    return true;
+}
+
 static inline struct key *public_of(struct key *key)
 {
     struct key *public_key = NULL;

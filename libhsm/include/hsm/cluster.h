@@ -56,7 +56,7 @@ typedef struct hsm_node_info {
     const char *name;
     const char *address; /* URL that clients connect to */
     const char *zone;
-    const char *state;               /* "active", "draining", "removed", ... */
+    const char *state;               /* "approved", "serving" or "removed" */
     const uint8_t *certificate_hash; /* SHA-256 of its certificate; NULL when not told */
     size_t certificate_hash_len;
 } hsm_node_info;
@@ -65,7 +65,7 @@ typedef struct hsm_cluster_info {
     size_t size;
     uint8_t id[HSM_ID_LEN];
     const char *name;
-    const char *state;  /* "uninitialized", "initialized", "active", ... */
+    const char *state;  /* "initialized", or "active" once it has its first administrator */
     uint64_t revision;  /* of the store */
     uint64_t n_objects; /* token objects in the cluster */
     size_t n_nodes;

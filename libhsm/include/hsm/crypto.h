@@ -236,7 +236,9 @@ HSM_API hsm_status hsm_operation_final_verify(hsm_operation *operation, const ui
 HSM_API hsm_status hsm_operation_final_tag(hsm_operation *operation, const uint8_t *tag, size_t tag_len, uint8_t *out,
                                            size_t *out_len);
 
-/** A second operation in the same state, to go on independently. Does not reach the network. */
+/** A second operation in the same state, to go on independently. Does not reach the network. Where the node is still to
+ * make the nonce, each makes its own and both write it to the `nonce_out` given at the beginning: let one finish first.
+ */
 HSM_API hsm_status hsm_operation_copy(const hsm_operation *operation, hsm_operation **copy);
 
 /** Frees it in any state, secrets wiped; harmless on NULL. */

@@ -1,5 +1,6 @@
-/* Memory and comparisons for secrets: wiped on release, locked in memory where the system allows it, compared in
- * constant time. Whatever holds a key, a password or a ticket key is a `struct secret` or a `bytes` with secret set. */
+/* Memory and comparisons for secrets: wiped on release, compared in constant time, and small ones in
+ * OpenSSL's secure heap, which is locked in memory, once that was set up. Whatever holds a key, a password or a ticket
+ * key is a `struct secret` or a `bytes` with secret set. */
 #pragma once
 
 #include "protocol/bytes.h"
