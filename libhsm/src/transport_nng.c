@@ -131,27 +131,35 @@ static int set_tls(nng_dialer dialer, const struct link_settings *settings)
     return code;
 }
 
-static void give_up(void *dialer)
+struct alarm {
+    nng_aio *aio;
+    nng_dialer dialer;
+};
+
+static void on_alarm(void *context)
 {
-    nng_dialer_close(*(nng_dialer *)dialer);
+    struct alarm *alarm = context;
+
+    if (nng_aio_result(alarm->aio) == 0) /* it rang, rather than being cancelled */
+        nng_dialer_close(alarm->dialer);
 }
 
 /* NNG's dialer waits for as long as the other side likes: an alarm closes it when the time is over. */
 static int start(nng_dialer dialer, uint64_t until_ns)
 {
     uint64_t now = platform_now_ns();
-    nng_aio *alarm;
-    int code = nng_aio_alloc(&alarm, give_up, &dialer);
+    struct alarm alarm = {.dialer = dialer};
+    int code = nng_aio_alloc(&alarm.aio, on_alarm, &alarm);
 
     if (code != 0)
         return code;
-    nng_sleep_aio(until_ns > now ? (nng_duration)((until_ns - now) / 1000000 + 1) : 0, alarm);
+    nng_sleep_aio(until_ns > now ? (nng_duration)((until_ns - now) / 1000000 + 1) : 0, alarm.aio);
     code = nng_dialer_start(dialer, 0);
-    nng_aio_cancel(alarm);
-    nng_aio_wait(alarm);
-    bool rang = nng_aio_result(alarm) == 0;
+    nng_aio_cancel(alarm.aio);
+    nng_aio_wait(alarm.aio);
+    bool rang = nng_aio_result(alarm.aio) == 0;
 
-    nng_aio_free(alarm);
+    nng_aio_free(alarm.aio);
     return rang ? NNG_ETIMEDOUT : code;
 }
 
