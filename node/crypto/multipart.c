@@ -339,6 +339,11 @@ static status_code check_direction(const struct part *part)
     return STATUS_OK;
 }
 
+static size_t tag_max(const struct mechanism *mechanism)
+{
+    return mechanism->type == MECHANISM_HMAC ? hash_info(mechanism->hash)->len : BLOCK;
+}
+
 static status_code open_state(const struct part *part, const struct bytes *stored, struct state *state, bool first,
                               struct bytes *nonce_made)
 {
@@ -346,7 +351,8 @@ static status_code open_state(const struct part *part, const struct bytes *store
     if (!first) {
         CHECK(stored->len >= sizeof(*state), STATUS_DATA_INVALID, "the state is too short");
         memcpy(state, stored->data, sizeof(*state));
-        CHECK(state->type == part->mechanism->type && state->direction == part->direction && state->n_partial <= BLOCK,
+        CHECK(state->type == part->mechanism->type && state->direction == part->direction &&
+                  state->n_partial <= BLOCK && state->tag_len <= tag_max(part->mechanism),
               STATUS_DATA_INVALID, "the state is one of another operation");
         return STATUS_OK;
     }
