@@ -20,10 +20,32 @@ status_code direct_lost(const char *why)
     FAIL(STATUS_UNAVAILABLE, "the connection was lost: %s", why);
 }
 
+/* With TLS 1.3 a client hears only at its first read that its certificate was refused. */
+static bool is_refused_certificate(unsigned long error)
+{
+    int reason = ERR_GET_REASON(error);
+
+    return ERR_GET_LIB(error) == ERR_LIB_SSL &&
+           (reason == SSL_R_TLSV1_ALERT_UNKNOWN_CA || reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED ||
+            (reason >= SSL_R_SSLV3_ALERT_NO_CERTIFICATE && reason <= SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN));
+}
+
+static status_code tls_failed(void)
+{
+    char reason[128];
+    bool refused = is_refused_certificate(ERR_peek_last_error());
+
+    failure_openssl_reason(reason, sizeof(reason));
+    CHECK(!refused, STATUS_UNAVAILABLE,
+          "the node refused this client's certificate (%s): it must be signed by the cluster's CA for clients, and in "
+          "its time by the node's clock; the node's log says which",
+          reason);
+    return direct_lost(reason);
+}
+
 /* Bytes written or read; 0: not now. */
 static status_code tls_result(struct direct *link, size_t n, int ok, size_t *done)
 {
-    char reason[128];
     int error;
 
     *done = ok ? n : 0;
@@ -33,7 +55,7 @@ static status_code tls_result(struct direct *link, size_t n, int ok, size_t *don
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
         return STATUS_OK;
     if (error == SSL_ERROR_SSL)
-        return direct_lost(failure_openssl_reason(reason, sizeof(reason)));
+        return tls_failed();
     ERR_clear_error();
     return direct_lost("the node closed it");
 }

@@ -201,7 +201,9 @@ static status_code make_private(const char *path)
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
     CHECK(file >= 0, errno == ENOSPC ? STATUS_STORE_FULL : STATUS_STORE_READ_ONLY,
-          "%s cannot be opened for writing: %s", path, strerror(errno));
+          "%s cannot be opened for writing: %s: check how the disk is mounted, and owner and mode of the file and its "
+          "folder",
+          path, strerror(errno));
     close(file);
     return STATUS_OK;
 }

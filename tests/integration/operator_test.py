@@ -227,7 +227,7 @@ def test_a_client_of_another_ca_gets_in_nowhere(single, tmp_path):
                "--key", tmp_path / "c.key", config=False)
     config = single.write_client_config(tmp_path / "hsm.yaml", **{
         "certificate-file": str(tmp_path / "c.pem"), "key-file": str(tmp_path / "c.key"), "timeout-ms": 2000})
-    fails(single, UNAVAILABLE, "--config", config, "user", "list", config=False)
+    fails(single, UNAVAILABLE, "--config", config, "user", "list", config=False, says=["refused this client's certificate"])
     config = single.write_client_config(tmp_path / "hsm.yaml", **{"ca-file": str(tmp_path / "ca" / "ca.pem"), "timeout-ms": 2000})
     fails(single, UNAVAILABLE, "--config", config, "user", "list", config=False, says=["certificate"])
 
