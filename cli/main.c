@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "options.h"
+#include "protocol/names.h"
 
 /* --- which command --- */
 
@@ -33,28 +34,6 @@ static const struct command *find(const char **arguments, unsigned n)
     return NULL;
 }
 
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned row[64], n = (unsigned)strnlen(b, 63);
-
-    for (unsigned j = 0; j <= n; j++)
-        row[j] = j;
-    for (unsigned i = 1; a[i - 1] && i < 64; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = i;
-        for (unsigned j = 1; j <= n; j++) {
-            unsigned above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-
-            best = above + 1 < best ? above + 1 : best;
-            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            diagonal = above;
-            row[j] = best;
-        }
-    }
-    return row[n];
-}
-
 static const char *nearest(const char **arguments, unsigned n)
 {
     const char *best = COMMANDS[0].words;
@@ -65,8 +44,8 @@ static const char *nearest(const char **arguments, unsigned n)
 
         snprintf(typed, sizeof(typed), "%s%s%s", arguments[0], n > 1 && n_words(COMMANDS[i].words) == 2 ? " " : "",
                  n > 1 && n_words(COMMANDS[i].words) == 2 ? arguments[1] : "");
-        if (distance(typed, COMMANDS[i].words) < least) {
-            least = distance(typed, COMMANDS[i].words);
+        if (names_distance(typed, COMMANDS[i].words) < least) {
+            least = names_distance(typed, COMMANDS[i].words);
             best = COMMANDS[i].words;
         }
     }

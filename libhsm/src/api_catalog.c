@@ -1,11 +1,12 @@
 /* Names and facts of numbers, out of the protocol's own tables (hsm/catalog.h). */
 #include "hsm/catalog.h"
 
-#include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include "api.h"
 #include "protocol/catalog.h"
+#include "protocol/names.h"
 
 /* One look-up for all kinds: a function that names a number, and the highest number that can have a name. */
 struct kind {
@@ -69,49 +70,10 @@ const char *hsm_role_name(uint64_t number)
     return role_name(number);
 }
 
-static char folded(char c)
-{
-    return c == '-' ? '_' : (char)toupper((unsigned char)c);
-}
-
-static bool same_name(const char *a, const char *b)
-{
-    for (; *a && *b; a++, b++) {
-        if (folded(*a) != folded(*b))
-            return false;
-    }
-    return *a == *b;
-}
-
-#define NAME_MAX_LEN 48
-
-/* Levenshtein distance of two names, cut at NAME_MAX_LEN. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[NAME_MAX_LEN + 1];
-    size_t n = strnlen(b, NAME_MAX_LEN);
-
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 0; i < NAME_MAX_LEN && a[i]; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i + 1;
-        for (size_t j = 1; j <= n; j++) {
-            size_t changed = diagonal + (folded(a[i]) != folded(b[j - 1]));
-            size_t best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-
-            diagonal = row[j];
-            row[j] = changed < best ? changed : best;
-        }
-    }
-    return row[n];
-}
-
 static status_code number_by_name(const struct kind *kind, const char *name, uint32_t *number)
 {
     const char *nearest = NULL;
-    size_t nearest_distance = SIZE_MAX;
+    unsigned nearest_distance = UINT_MAX;
 
     CHECK(name && number, STATUS_INVALID_ARGUMENT, "%s: no name, or no place for the number", kind->what);
     for (uint32_t i = 0; i <= kind->highest; i++) {
@@ -119,11 +81,11 @@ static status_code number_by_name(const struct kind *kind, const char *name, uin
 
         if (!candidate)
             continue;
-        if (same_name(candidate, name)) {
+        if (names_equal(candidate, name)) {
             *number = i;
             return STATUS_OK;
         }
-        size_t d = distance(candidate, name);
+        unsigned d = names_distance(candidate, name);
         if (d < nearest_distance) {
             nearest_distance = d;
             nearest = candidate;

@@ -23,7 +23,9 @@ void channel_leave(struct op *op, enum op_state state)
 void channel_lose(struct op *op, status_code status, const char *detail)
 {
     op->status = status;
-    snprintf(op->detail, sizeof(op->detail), "%s", detail);
+    /* What an attempt was cut short by, the end of the time, tells less than what failed before. */
+    if (!op->detail[0] || platform_now_ns() < op->deadline_ns)
+        snprintf(op->detail, sizeof(op->detail), "%s", detail);
     channel_leave(op, OP_LOST);
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "protocol/names.h"
 #include "protocol/secret.h"
 
 enum kind { KIND_TEXT, KIND_SECRET, KIND_NUMBER, KIND_CHOICE, KIND_NODES };
@@ -61,37 +62,12 @@ static uint32_t *number_of(const struct hsm_config *config, const struct setting
 
 /* --- finding --- */
 
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned row[64], diagonal, n = (unsigned)strlen(b);
-
-    if (n >= 63)
-        return 64;
-    for (unsigned j = 0; j <= n; j++)
-        row[j] = j;
-    for (unsigned i = 1; a[i - 1] && i < 64; i++) {
-        diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= n; j++) {
-            unsigned above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = above;
-            row[j] = best;
-        }
-    }
-    return row[n];
-}
-
 static const struct setting *nearest(const char *name)
 {
     const struct setting *best = &settings[0];
 
     for (size_t i = 1; i < N_SETTINGS; i++) {
-        if (distance(name, settings[i].name) < distance(name, best->name))
+        if (names_distance(name, settings[i].name) < names_distance(name, best->name))
             best = &settings[i];
     }
     return best;

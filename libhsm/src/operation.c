@@ -105,8 +105,8 @@ bool op_try_again(struct core *core, struct op *op, uint64_t *not_before_ns)
     if (all_tried(core, op)) {
         uint64_t pause = op->rounds < 6 ? PAUSE_FIRST_NS << op->rounds : PAUSE_MAX_NS;
 
-        /* Every node said no, or refused our certificate: that will not change by asking again and again. */
-        if (op->status == STATUS_TLS_ERROR || (op->state == OP_ANSWERED && op->rounds >= 3))
+        /* Every node said no, or refused a certificate: that will not change by asking again and again. */
+        if ((op->status == STATUS_TLS_ERROR || op->state == OP_ANSWERED) && op->rounds >= 3)
             return false;
         op->tried = 0;
         op->rounds++;

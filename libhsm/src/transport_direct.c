@@ -36,7 +36,7 @@ static status_code tls_failed(void)
     bool refused = is_refused_certificate(ERR_peek_last_error());
 
     failure_openssl_reason(reason, sizeof(reason));
-    CHECK(!refused, STATUS_UNAVAILABLE,
+    CHECK(!refused, STATUS_TLS_ERROR,
           "the node refused this client's certificate (%s): it must be signed by the cluster's CA for clients, and in "
           "its time by the node's clock; the node's log says which",
           reason);

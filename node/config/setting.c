@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include "protocol/names.h"
 
 #define FIELD_OF(field) offsetof(struct node_config, field), sizeof(((struct node_config *)0)->field)
 #define TEXT(setting, field, standard, doc)                                                                            \
@@ -88,38 +89,15 @@ const struct setting *setting_find(const char *name)
     return NULL;
 }
 
-#define NAME_MAX_LEN 32u
-
-/** Levenshtein's distance; letters that differ only in case, and `_` for `-`, cost nothing. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-    unsigned row[NAME_MAX_LEN + 1];
-    size_t n = strlen(b);
-    for (size_t j = 0; j <= n; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= n; j++) {
-            char letter = a[i - 1] == '_' ? '-' : a[i - 1];
-            unsigned replaced = diagonal + (strncasecmp(&letter, &b[j - 1], 1) != 0);
-            unsigned best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = replaced < best ? replaced : best;
-        }
-    }
-    return row[n];
-}
-
 const struct setting *setting_nearest(const char *name)
 {
     const struct setting *nearest = NULL;
     size_t len = strlen(name);
     unsigned least = (unsigned)(len < 6 ? 2 : len / 2);
-    if (len == 0 || len > 2 * NAME_MAX_LEN)
+    if (len == 0 || len > NAME_DISTANCE_LEN)
         return NULL;
     for (size_t i = 0; i < N_SETTINGS; i++) {
-        unsigned distance = edit_distance(name, SETTINGS[i].name);
+        unsigned distance = names_distance(name, SETTINGS[i].name);
         if (distance <= least && (!nearest || distance < least)) {
             least = distance;
             nearest = &SETTINGS[i];

@@ -238,16 +238,14 @@ static const struct listener_operations operations = {stop_accepting, idle, clos
 
 /* --- coming --- */
 
-enum reach { REACH_TLS, REACH_PLAIN, REACH_FILE, REACH_MACHINE };
+enum reach { REACH_TLS, REACH_PLAIN, REACH_FILE, REACH_PROCESS };
 
 static const struct scheme {
     const char *prefix;
     enum reach reach;
 } SCHEMES[] = {
-    {"tls+tcp://", REACH_TLS}, {"tls+tcp4://", REACH_TLS}, {"tls+tcp6://", REACH_TLS},     {"wss://", REACH_TLS},
-    {"wss4://", REACH_TLS},    {"wss6://", REACH_TLS},     {"tcp://", REACH_PLAIN},        {"tcp4://", REACH_PLAIN},
-    {"tcp6://", REACH_PLAIN},  {"ws://", REACH_PLAIN},     {"ws4://", REACH_PLAIN},        {"ws6://", REACH_PLAIN},
-    {"ipc://", REACH_FILE},    {"unix://", REACH_FILE},    {"abstract://", REACH_MACHINE}, {"inproc://", REACH_MACHINE},
+    {"tls+tcp://", REACH_TLS}, {"wss://", REACH_TLS},  {"tcp://", REACH_PLAIN},
+    {"ws://", REACH_PLAIN},    {"ipc://", REACH_FILE}, {"inproc://", REACH_PROCESS},
 };
 
 static const struct scheme *scheme_of(const char *url)
@@ -308,8 +306,7 @@ static status_code secure(struct listener_nng *listener, const char *url)
     const struct scheme *scheme = scheme_of(url);
 
     CHECK(scheme, STATUS_CONFIG_INVALID,
-          "listen-nng: %s: the schemes are tls+tcp, wss, ipc, inproc, abstract, and on loopback addresses tcp and ws",
-          url);
+          "listen-nng: %s: the schemes are tls+tcp, wss, ipc, inproc, and on loopback addresses tcp and ws", url);
     if (scheme->reach == REACH_PLAIN)
         TRY(check_plain(url, url + strlen(scheme->prefix)));
     TRY(must(nng_listener_create(&listener->endpoint, listener->socket, url), url));

@@ -234,7 +234,7 @@ static void *change_own_attribute(void *context)
     struct node *node = labelling->attribute == ATTRIBUTE_LABEL ? labelling->fixture->node : labelling->fixture->other;
     for (int i = 0; i < 10 && labelling->code == STATUS_OK; i++) {
         struct values change = template_empty();
-        values_put_bytes(&change, labelling->attribute, slice_of("0123456789" + i, 1));
+        values_put_bytes(&change, labelling->attribute, slice_of(&"0123456789"[i], 1));
         labelling->code = set_attributes(node, &labelling->fixture->alice, labelling->id, &change);
     }
     return NULL;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -439,4 +440,53 @@ void sleep_ms(unsigned ms)
     const struct timespec pause = {ms / 1000, (long)(ms % 1000) * 1000000};
 
     nanosleep(&pause, NULL);
+}
+
+void assert_ping(struct wire *wire)
+{
+    struct bytes reply = BYTES_INIT;
+    struct values fields, answer;
+
+    values_init(&fields);
+    values_put_bytes(&fields, FIELD_DATA, slice_text("echo"));
+    assert_int_equal(wire_call(wire, (struct slice){NULL, 0}, OP_PING, &fields, &reply, &answer), STATUS_OK);
+    assert_true(slice_equal(values_bytes(&answer, FIELD_DATA), slice_text("echo")));
+    bytes_release(&reply);
+}
+
+void assert_well(struct served *served)
+{
+    const char *urls[] = {served_url(served, LISTEN_TLS), served_url(served, LISTEN_TCP), served_socket(served)};
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct wire wire = wire_open(served, urls[i]);
+        assert_ping(&wire);
+        wire_close(&wire);
+    }
+}
+
+uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void wait_for_connections(int64_t n)
+{
+    uint64_t end = now_ms() + 5000;
+
+    for (unsigned seen = 0; seen < 20 && now_ms() < end; sleep_ms(5))
+        seen = metric_value(METRIC_CONNECTIONS) == n ? seen + 1 : 0;
+    assert_int_equal(metric_value(METRIC_CONNECTIONS), n);
+}
+
+uint64_t cpu_ms(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
 }

@@ -70,3 +70,16 @@ void served_add_users(const struct served *served);
 void served_login(const struct served *served, const char *name, struct bytes *ticket);
 
 void sleep_ms(unsigned ms);
+uint64_t now_ms(void); /* monotonic */
+uint64_t cpu_ms(void); /* of this process, node included */
+
+/* Tests of the direct listener listen on these two first. */
+enum { LISTEN_TLS, LISTEN_TCP };
+
+void assert_ping(struct wire *wire);
+
+/** The node still serves everybody, on every listener. */
+void assert_well(struct served *served);
+
+/** Until there are so many connections for good: what was connected last may still wait to be accepted. */
+void wait_for_connections(int64_t n);

@@ -189,8 +189,8 @@ typedef struct hsm_find hsm_find;
  * token objects. The node uses its index: it costs what is found, not what there is. Does not reach the network;
  * hsm_find_next does.
  *
- * @param attributes  `n` of them; none: every object that the user may see. VALUE only together with a CLASS whose VALUE
- * is no secret (public keys, certificates, data), and of token objects only
+ * @param attributes  `n` of them; none: every object that the user may see. VALUE only together with a CLASS whose
+ * VALUE is no secret (public keys, certificates, data), and of token objects only
  * @param wanted  attributes to bring along, so that results need no further call; NULL and 0: all that are not secret
  * @param find  out: freed with hsm_find_close; used by one thread at a time; to be closed before the session
  * @return HSM_OK; HSM_ATTRIBUTE_TYPE_INVALID; HSM_ATTRIBUTE_VALUE_INVALID
