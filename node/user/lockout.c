@@ -91,11 +91,13 @@ void lockout_count(struct node *node, const uint8_t user_id[ID_LEN])
 
     for (unsigned i = 0; i < RETRIES && (status == STATUS_CONFLICT || status == STATUS_ALREADY_EXISTS); i++) {
         struct lockout lockout;
+        uint64_t wait_ms;
 
         if (read_lockout(node, user_id, &lockout) != STATUS_OK)
             break;
-        lockout.failures++;
-        lockout.until_ms = node_now_ms(node) + lock_ms(node, lockout.failures);
+        wait_ms = lock_ms(node, ++lockout.failures);
+        /* Without a lock no time is written: a node whose clock is behind would take it for one. */
+        lockout.until_ms = wait_ms ? node_now_ms(node) + wait_ms : 0;
         status = write_lockout(node, user_id, &lockout);
     }
     if (status != STATUS_OK)

@@ -18,7 +18,7 @@ def as_root():
 def enter(node, *command):
     """Runs a command where the node lives."""
     options = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-    subprocess.run(["nsenter", "--mount", *options, "--target", str(node.process.pid), *map(str, command)], check=True)
+    subprocess.run(["nsenter", "--mount", "--root", *options, "--target", str(node.process.pid), *map(str, command)], check=True)
 
 
 def on_disk(folder, command):

@@ -136,6 +136,15 @@ static void a_cluster_allows_no_more_attempts_than_one_node(void **state)
     assert_int_equal(try_login(fixture->node, "bob", PASSWORD), STATUS_OK);
 }
 
+static void a_node_whose_clock_is_behind_sees_no_lock_before_its_time(void **state)
+{
+    struct fixture *fixture = *state;
+
+    pass(fixture->node, 2);
+    fail_logins(fixture, 4);
+    assert_int_equal(try_login(fixture->other, "alice", PASSWORD), STATUS_OK);
+}
+
 static void a_lock_ends_and_the_next_is_twice_as_long(void **state)
 {
     struct fixture *fixture = *state;
@@ -371,6 +380,7 @@ int main(void)
         LOGIN_TEST(unknown_users_and_wrong_passwords_look_alike),
         LOGIN_TEST(a_login_writes_nothing_but_what_clears_earlier_failures),
         LOGIN_TEST(a_cluster_allows_no_more_attempts_than_one_node),
+        LOGIN_TEST(a_node_whose_clock_is_behind_sees_no_lock_before_its_time),
         LOGIN_TEST(a_lock_ends_and_the_next_is_twice_as_long),
         LOGIN_TEST(no_lock_is_longer_than_an_hour),
         LOGIN_TEST(an_administrator_unlocks_with_a_new_password),
