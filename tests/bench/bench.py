@@ -173,7 +173,7 @@ def markdown(rows, seconds, keys):
              f"Measured by `./dev bench` on {datetime.date.today()}: {os.cpu_count()} cores of {processor()}, "
              f"Linux {platform.release()}, OpenSSL {version}; {seconds:g} s a row. Client and node share the cores; "
              "libhsm is over mutual TLS 1.3, SoftHSM2 in process. Limit: `openssl speed` on all cores. Processor time is "
-             "that of client and node together.", "",
+             "that of client and node together. [Where the time goes](performance.md) explains what falls short.", "",
              "## Goals", "", "| goal | reached | wanted | |", "| --- | ---: | --- | --- |"]
     for text, value, wanted, reached in goals(rows):
         lines.append(f"| {text} | {value:,.2f} | {wanted} | {'reached' if reached else '**not reached**'} |")
