@@ -57,7 +57,7 @@ static status_code failed(sqlite3 *db, int code)
         path = "the store";
     switch (full ? SQLITE_FULL : code & 0xff) {
     case SQLITE_FULL:
-        FAIL(STATUS_STORE_FULL, "%s: the disk is full: make room; nothing was changed", path);
+        FAIL(STATUS_STORE_FULL, "%s: the disk is full: make room; nothing of this write was kept", path);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         FAIL(STATUS_STORE_LOCKED, "%s: locked by another program for more than %d s", path, BUSY_TIMEOUT_MS / 1000);
