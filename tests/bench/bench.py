@@ -213,7 +213,7 @@ def plot(rows, path):
     script = f"""
 set terminal svg size 800,400 font "sans,12" background "white"
 set output "{path}"
-set title "best operations a second, as a share of `openssl speed` on the same cores"
+set title "best operations a second, as a share of what openssl speed reaches on the same cores"
 set style data histogram
 set style fill solid 0.8
 set yrange [0:*]
