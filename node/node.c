@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "identity/member.h"
 #include "server/server.h"
+#include "store/etcd_client.h"
 #include "tail.h"
 #include "user/cluster_record.h"
 
@@ -71,6 +72,7 @@ status_code node_catch_up(struct node *node, uint64_t revision)
 {
     if (atomic_load(&node->revision) >= revision || !node->tail)
         return STATUS_OK;
+    TRY(node->store->operations->wait(node->store, revision));
     TRY(tail_catch_up(node->tail));
     uint64_t own = atomic_load(&node->revision);
     CHECK(own >= revision, STATUS_BUSY,
@@ -79,6 +81,14 @@ status_code node_catch_up(struct node *node, uint64_t revision)
           "backup after this client connected",
           (unsigned long long)own, (unsigned long long)revision);
     return STATUS_OK;
+}
+
+status_code node_catch_up_with_all(struct node *node)
+{
+    uint64_t newest = 0;
+
+    TRY(node->store->operations->newest(node->store, &newest));
+    return node_catch_up(node, newest);
 }
 
 void node_wrote(struct node *node, uint64_t revision)
@@ -113,12 +123,28 @@ void node_was_removed(struct node *node)
 
 /* Becoming a member. */
 
+static status_code open_etcd(struct node *node)
+{
+    const struct node_config *config = &node->config;
+    struct etcd_settings settings = {.n_endpoints = config->n_etcd_endpoints};
+    char replica[sizeof config->state_folder + 16];
+
+    memcpy(settings.endpoints, config->etcd_endpoints, sizeof config->etcd_endpoints);
+    snprintf(settings.prefix, sizeof settings.prefix, "%s", config->etcd_prefix);
+    snprintf(settings.ca_file, sizeof settings.ca_file, "%s", config->etcd_ca_file);
+    snprintf(settings.certificate_file, sizeof settings.certificate_file, "%s", config->etcd_certificate_file);
+    snprintf(settings.key_file, sizeof settings.key_file, "%s", config->etcd_key_file);
+    snprintf(replica, sizeof replica, "%s/replica.db", config->state_folder);
+    return store_open_etcd(&settings, replica, identity_cluster_id(node->identity), &node->store);
+}
+
 static status_code open_store(struct node *node)
 {
-    static const char scheme[] = "sqlite:";
-    CHECK(strncmp(node->config.store, scheme, sizeof scheme - 1) == 0, STATUS_CONFIG_INVALID,
-          "store must be sqlite:PATH, not %.64s", node->config.store);
-    TRY(store_open_sqlite(node->config.store + sizeof scheme - 1, identity_cluster_id(node->identity), &node->store));
+    if (strcmp(node->config.store, "etcd") == 0)
+        TRY(open_etcd(node));
+    else
+        TRY(store_open_sqlite(node->config.store + strlen("sqlite:"), identity_cluster_id(node->identity),
+                              &node->store));
     /* Before any cache exists, so that nothing is cached of an older revision than the caches claim. */
     uint64_t revision = 0;
     TRY(node->store->operations->revision(node->store, &revision));

@@ -10,7 +10,7 @@
 #include <time.h>
 #include "audit/audit_rules.h"
 
-#define BATCH_EVENTS   256u
+#define BATCH_EVENTS   (STORE_WRITES_MAX - 1) /* and the head */
 #define QUEUE_MAX      16384u /* then those who need not wait do */
 #define WRITE_EVERY_MS 500u
 

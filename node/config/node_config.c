@@ -78,8 +78,16 @@ static status_code fill_in_store(struct node_config *config)
         CHECK(len > 0 && (size_t)len < sizeof config->store, STATUS_CONFIG_INVALID,
               "state-folder: the path is too long");
     }
-    CHECK(strncmp(config->store, "sqlite:/", 8) == 0, STATUS_CONFIG_INVALID,
-          "store must be sqlite: and an absolute path, not %.64s", config->store);
+    bool etcd = strcmp(config->store, "etcd") == 0;
+    CHECK(etcd || strncmp(config->store, "sqlite:/", 8) == 0, STATUS_CONFIG_INVALID,
+          "store must be etcd, or sqlite: and an absolute path, not %.64s", config->store);
+    CHECK(!etcd || config->n_etcd_endpoints > 0, STATUS_CONFIG_INVALID,
+          "store is etcd, but etcd-endpoints names none of its members");
+    CHECK(config->etcd_prefix[0] == '/' && config->etcd_prefix[strlen(config->etcd_prefix) - 1] != '/',
+          STATUS_CONFIG_INVALID, "etcd-prefix must begin with a slash and end without one, not %.64s",
+          config->etcd_prefix);
+    CHECK(!config->etcd_certificate_file[0] == !config->etcd_key_file[0], STATUS_CONFIG_INVALID,
+          "etcd-certificate-file and etcd-key-file go together");
     return STATUS_OK;
 }
 

@@ -8,10 +8,17 @@
 #define NODE_LISTENERS_MAX 8
 
 struct node_config {
-    char name[65];                            /* name: of this node, for people; default: the host name */
-    char zone[65];                            /* zone */
-    char state_folder[1024];                  /* state-folder: identity and keys of this node, mode 0700 */
-    char store[1024];                         /* store: sqlite:PATH; default sqlite:STATE-FOLDER/store.db */
+    char name[65];                                /* name: of this node, for people; default: the host name */
+    char zone[65];                                /* zone */
+    char state_folder[1024];                      /* state-folder: identity and keys of this node, mode 0700 */
+    char store[1024];                             /* store: sqlite:PATH or etcd; default sqlite:STATE-FOLDER/store.db */
+    char etcd_endpoints[NODE_LISTENERS_MAX][256]; /* etcd-endpoints: URLs of etcd's members */
+    unsigned n_etcd_endpoints;
+    char etcd_prefix[128];                    /* etcd-prefix: of all keys of this cluster */
+    char etcd_ca_file[1024];                  /* etcd-ca-file */
+    char etcd_certificate_file[1024];         /* etcd-certificate-file */
+    char etcd_key_file[1024];                 /* etcd-key-file */
+    unsigned staleness_limit_s;               /* staleness-limit-s: 0: keys are used however long etcd has been away */
     char listen[NODE_LISTENERS_MAX][256];     /* listen: URLs of direct listeners */
     char listen_nng[NODE_LISTENERS_MAX][256]; /* listen-nng: URLs of NNG listeners */
     unsigned n_listen, n_listen_nng;

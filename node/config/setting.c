@@ -41,7 +41,18 @@ const struct setting SETTINGS[] = {
     PATH("state-folder", state_folder, "/var/lib/hsmd",
          "Where identity and keys of this node live; mode 0700. Never share one between nodes, never lose it."),
     TEXT("store", store, "",
-         "The store that the cluster's nodes share: sqlite:PATH. Default: store.db in the state folder."),
+         "The store that the cluster's nodes share: sqlite:PATH (nodes of one machine), or etcd. Default: sqlite, "
+         "store.db "
+         "in the state folder."),
+    URLS("etcd-endpoints", etcd_endpoints, "https http", "", "URLs of etcd's members, for store: etcd."),
+    TEXT("etcd-prefix", etcd_prefix, "/libhsm", "What all keys of this cluster in etcd begin with."),
+    PATH("etcd-ca-file", etcd_ca_file, "", "Certificate of the authority that signed etcd's certificates (PEM)."),
+    PATH("etcd-certificate-file", etcd_certificate_file, "", "This node's certificate for etcd (PEM)."),
+    PATH("etcd-key-file", etcd_key_file, "", "The private key of that certificate (PEM)."),
+    NUMBER(
+        "staleness-limit-s", staleness_limit_s, 0, 31536000, "0",
+        "How long a node serves keys after it was last known to be up to date with etcd, in seconds; 0: without limit. "
+        "Logins and changes always need etcd."),
     URLS("listen", listen, "tls+tcp tcp ipc", "tls+tcp://0.0.0.0:2223",
          "URLs to serve clients on. tcp:// and ipc:// are without TLS: for tests, or behind something that protects "
          "them."),

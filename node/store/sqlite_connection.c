@@ -40,6 +40,11 @@ static const char *const texts[STATEMENTS] = {
     [STATEMENT_REMOVE_TOKEN] = "DELETE FROM tokens WHERE kind = ?1 AND token = ?2 AND id = ?3",
     [STATEMENT_ADD_CHANGE] = "INSERT OR REPLACE INTO changes VALUES(?1, ?2, ?3, ?4)",
     [STATEMENT_TRIM_CHANGES] = "DELETE FROM changes WHERE revision < ?1",
+    [STATEMENT_FLOOR] = "SELECT value FROM meta WHERE name = 'floor'",
+    [STATEMENT_SET_FLOOR] = "INSERT OR REPLACE INTO meta VALUES('floor', ?1)",
+    [STATEMENT_MOVED] = "SELECT value FROM meta WHERE name = 'moved'",
+    [STATEMENT_SET_MOVED] = "INSERT OR REPLACE INTO meta VALUES('moved', ?1)",
+    [STATEMENT_POSITION] = "SELECT version, revision FROM records WHERE kind = ?1 AND id = ?2",
     [STATEMENT_GET_CLUSTER] = "SELECT value FROM meta WHERE name = 'cluster'",
     [STATEMENT_SET_CLUSTER] = "INSERT INTO meta VALUES('cluster', ?1)",
 };

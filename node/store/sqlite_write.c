@@ -82,7 +82,7 @@ static status_code add_change(struct connection *connection, const struct store_
     return connection_run(connection, statement);
 }
 
-static status_code take_cluster_id(struct connection *connection, const uint8_t *cluster_id)
+status_code sqlite_take_cluster_id(struct connection *connection, const uint8_t *cluster_id)
 {
     sqlite3_stmt *statement;
 
@@ -92,29 +92,46 @@ static status_code take_cluster_id(struct connection *connection, const uint8_t 
     return connection_run(connection, statement);
 }
 
+/* The record as the write has it, in place of one that was found by `tokens`. */
+static status_code replace(struct connection *connection, const struct store_write *write, const struct bytes *tokens,
+                           uint64_t revision)
+{
+    sqlite3_stmt *statement;
+
+    TRY(change_tokens(connection, STATEMENT_REMOVE_TOKEN, write, tokens->data, tokens->len / TOKEN_LEN));
+    if (write->remove) {
+        TRY(connection_statement(connection, STATEMENT_REMOVE, &statement));
+        sqlite3_bind_int(statement, 1, write->kind);
+        statement_bind_id(statement, 2, write->id);
+        TRY(connection_run(connection, statement));
+    } else {
+        TRY(put(connection, write, revision));
+    }
+    return add_change(connection, write, revision);
+}
+
 static status_code apply_one(struct connection *connection, const uint8_t *cluster_id, const struct store_write *write,
                              uint64_t revision)
 {
     CLEANUP(bytes_release) struct bytes tokens = BYTES_INIT;
-    sqlite3_stmt *statement;
     uint64_t version;
 
     TRY(current(connection, write, &version, &tokens));
     CHECK(write->expected_version != 0 || version == 0, STATUS_ALREADY_EXISTS, "the record exists");
     CHECK(version == write->expected_version, STATUS_CONFLICT, "the record has version %llu, not %llu",
           (unsigned long long)version, (unsigned long long)write->expected_version);
-    TRY(change_tokens(connection, STATEMENT_REMOVE_TOKEN, write, tokens.data, tokens.len / TOKEN_LEN));
     if (write->kind == STORE_CLUSTER && version == 0)
-        TRY(take_cluster_id(connection, cluster_id));
-    if (!write->remove)
-        TRY(put(connection, write, revision));
-    if (write->remove) {
-        TRY(connection_statement(connection, STATEMENT_REMOVE, &statement));
-        sqlite3_bind_int(statement, 1, write->kind);
-        statement_bind_id(statement, 2, write->id);
-        TRY(connection_run(connection, statement));
-    }
-    return add_change(connection, write, revision);
+        TRY(sqlite_take_cluster_id(connection, cluster_id));
+    return replace(connection, write, &tokens, revision);
+}
+
+status_code sqlite_follow(struct connection *connection, const struct store_write *write, uint64_t revision)
+{
+    CLEANUP(bytes_release) struct bytes tokens = BYTES_INIT;
+    uint64_t version;
+
+    TRY(current(connection, write, &version, &tokens));
+    return replace(connection, write, &tokens, revision);
 }
 
 static bool refused(status_code status)
@@ -140,24 +157,34 @@ static status_code apply_job(struct connection *connection, const uint8_t *clust
     return status;
 }
 
-static status_code trim_changes(struct connection *connection, uint64_t revision)
+status_code sqlite_advance(struct connection *connection, uint64_t before, uint64_t revision)
 {
     sqlite3_stmt *statement;
 
-    if (revision % TRIM_INTERVAL)
-        return STATUS_OK;
-    TRY(connection_statement(connection, STATEMENT_TRIM_CHANGES, &statement));
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)changes_trimmed_before(revision));
-    return connection_run(connection, statement);
-}
-
-static status_code set_revision(struct connection *connection, uint64_t revision)
-{
-    sqlite3_stmt *statement;
-
+    if (before / TRIM_INTERVAL != revision / TRIM_INTERVAL) {
+        TRY(connection_statement(connection, STATEMENT_TRIM_CHANGES, &statement));
+        sqlite3_bind_int64(statement, 1, (sqlite3_int64)changes_trimmed_before(revision));
+        TRY(connection_run(connection, statement));
+    }
     TRY(connection_statement(connection, STATEMENT_SET_REVISION, &statement));
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)revision);
     return connection_run(connection, statement);
+}
+
+static status_code check_not_moved(struct connection *connection)
+{
+    sqlite3_stmt *statement;
+    char target[160] = "";
+    bool row;
+
+    TRY(connection_statement(connection, STATEMENT_MOVED, &statement));
+    status_code status = connection_step(connection, statement, &row);
+    if (status == STATUS_OK && row)
+        snprintf(target, sizeof(target), "%s", (const char *)sqlite3_column_text(statement, 0));
+    sqlite3_reset(statement);
+    TRY(status);
+    CHECK(!row, STATUS_STORE_READ_ONLY, "this cluster moved to %s: correct the setting store of this node", target);
+    return STATUS_OK;
 }
 
 /* All jobs in one transaction. A refused job is its own affair; any other failure fails the transaction. */
@@ -165,16 +192,15 @@ status_code sqlite_transact(struct connection *connection, const uint8_t *cluste
 {
     uint64_t revision, before;
 
+    TRY(check_not_moved(connection));
     TRY(connection_revision(connection, &before));
     revision = before;
     for (struct write_job *job = jobs; job; job = job->next) {
         job->status = apply_job(connection, cluster_id, job, revision + 1);
         if (job->status != STATUS_OK && !refused(job->status))
             return job->status;
-        if (job->status == STATUS_OK) {
+        if (job->status == STATUS_OK)
             job->revision = ++revision;
-            TRY(trim_changes(connection, revision));
-        }
     }
-    return revision == before ? STATUS_OK : set_revision(connection, revision);
+    return revision == before ? STATUS_OK : sqlite_advance(connection, before, revision);
 }

@@ -20,3 +20,17 @@ status_code sqlite_transact(struct connection *connection, const uint8_t *cluste
 
 /** Changes before this revision are gone from the list by the time that the store is at `revision`. */
 uint64_t changes_trimmed_before(uint64_t revision);
+
+/** Makes the record what the write says, whatever it was before: for a replica, which follows what was decided
+ * elsewhere. */
+status_code sqlite_follow(struct connection *connection, const struct store_write *write, uint64_t revision);
+
+/** The store goes from revision `before` to `revision`; the list of changes is cut where it is due. */
+status_code sqlite_advance(struct connection *connection, uint64_t before, uint64_t revision);
+
+/** A fresh store belongs to this cluster from now on. */
+status_code sqlite_take_cluster_id(struct connection *connection, const uint8_t *cluster_id);
+
+/** Version and revision of a record of an SQLite store; both 0 when there is none. Any thread. */
+status_code sqlite_position(struct store *store, enum store_kind kind, const uint8_t id[ID_LEN], uint64_t *version,
+                            uint64_t *revision);

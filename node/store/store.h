@@ -20,7 +20,8 @@ enum store_kind {
     STORE_AUDIT = 7,      /* id: first 8 bytes of the node id, then the sequence, big-endian; not in the change list */
 };
 
-#define TOKEN_LEN 12u
+#define TOKEN_LEN        12u
+#define STORE_WRITES_MAX 112u /* in one store_write: etcd takes 128 operations, of which some are the store's own */
 
 /** A keyed hash of something to be found by: the store learns nothing but equality. */
 struct index_token {
@@ -83,7 +84,17 @@ struct store_operations {
     status_code (*changes)(struct store *store, uint64_t since, store_change_visitor visit, void *context,
                            uint64_t *revision);
 
+    /** The revision that reads reflect at least. */
     status_code (*revision)(struct store *store, uint64_t *revision);
+
+    /** The newest revision that any node has written, asked of the engine itself. STATUS_STORE_UNAVAILABLE. */
+    status_code (*newest)(struct store *store, uint64_t *revision);
+
+    /** Returns when reads reflect `revision`. STATUS_STORE_UNAVAILABLE when that takes too long. */
+    status_code (*wait)(struct store *store, uint64_t revision);
+
+    /** How long ago reads were last known to reflect the newest revision, in milliseconds. */
+    status_code (*age)(struct store *store, uint64_t *ms);
 };
 
 /** First member of every implementation. */
@@ -95,5 +106,13 @@ struct store {
  * one that holds another cluster's id is STATUS_STORE_FOREIGN; cluster_id may be NULL to take it as it is. */
 status_code store_open_sqlite(const char *path, const uint8_t *cluster_id, struct store **store);
 
-/** The cluster id that the store holds; STATUS_OBJECT_NOT_FOUND in a fresh one. */
+struct etcd_settings;
+
+/** Opens the store that the members of etcd keep, with a replica of it at `replica_path`: reads come from the replica,
+ * which follows; writes are etcd's. Returns when the replica is up to date, or, when etcd cannot be reached, at once
+ * with the replica as it is; without one STATUS_STORE_UNAVAILABLE. cluster_id as above, but never NULL. */
+status_code store_open_etcd(const struct etcd_settings *settings, const char *replica_path, const uint8_t *cluster_id,
+                            struct store **store);
+
+/** The cluster id that an SQLite store holds; STATUS_OBJECT_NOT_FOUND in a fresh one. */
 status_code store_cluster_id(struct store *store, uint8_t cluster_id[ID_LEN]);

@@ -80,6 +80,30 @@ static status_code sqlite_read(struct store *store, enum store_kind kind, const 
     return status;
 }
 
+status_code sqlite_position(struct store *store, enum store_kind kind, const uint8_t id[ID_LEN], uint64_t *version,
+                            uint64_t *revision)
+{
+    struct connection *connection;
+    sqlite3_stmt *statement;
+    bool row = false;
+
+    *version = *revision = 0;
+    TRY(borrow(sqlite_of(store), &connection));
+    status_code status = connection_statement(connection, STATEMENT_POSITION, &statement);
+    if (status == STATUS_OK) {
+        sqlite3_bind_int(statement, 1, kind);
+        statement_bind_id(statement, 2, id);
+        status = connection_step(connection, statement, &row);
+        if (status == STATUS_OK && row) {
+            *version = (uint64_t)sqlite3_column_int64(statement, 0);
+            *revision = (uint64_t)sqlite3_column_int64(statement, 1);
+        }
+        sqlite3_reset(statement);
+    }
+    give_back(sqlite_of(store), connection);
+    return status;
+}
+
 /* Rows of id, version, revision, value. */
 static status_code visit_rows(struct connection *connection, sqlite3_stmt *statement, enum store_kind kind,
                               store_visitor visit, void *context)
@@ -208,11 +232,14 @@ static status_code visit_changes(struct connection *connection, uint64_t since, 
 static status_code changes_on(struct connection *connection, uint64_t since, store_change_visitor visit, void *context,
                               uint64_t *revision)
 {
-    uint64_t newest;
+    sqlite3_stmt *statement;
+    uint64_t newest, floor;
 
     TRY(connection_revision(connection, &newest));
+    TRY(connection_statement(connection, STATEMENT_FLOOR, &statement));
+    TRY(statement_number(connection, statement, &floor));
     CHECK(since <= newest, STATUS_CONFLICT, "the store is older than what was seen of it: was it restored?");
-    CHECK(since + 1 >= changes_trimmed_before(newest), STATUS_CONFLICT,
+    CHECK(since >= floor && since + 1 >= changes_trimmed_before(newest), STATUS_CONFLICT,
           "the list of changes no longer reaches back to revision %llu", (unsigned long long)since);
     TRY(visit_changes(connection, since, visit, context));
     *revision = newest;
@@ -335,6 +362,20 @@ static void sqlite_close(struct store *base)
     free(store);
 }
 
+/* There is no other engine that could be ahead: what can be read is the newest. */
+static status_code sqlite_wait(struct store *store, uint64_t revision)
+{
+    (void)store, (void)revision;
+    return STATUS_OK;
+}
+
+static status_code sqlite_age(struct store *store, uint64_t *ms)
+{
+    (void)store;
+    *ms = 0;
+    return STATUS_OK;
+}
+
 static const struct store_operations operations = {
     .close = sqlite_close,
     .read = sqlite_read,
@@ -344,6 +385,9 @@ static const struct store_operations operations = {
     .count = sqlite_count,
     .changes = sqlite_changes,
     .revision = sqlite_revision,
+    .newest = sqlite_revision,
+    .wait = sqlite_wait,
+    .age = sqlite_age,
 };
 
 status_code store_cluster_id(struct store *base, uint8_t cluster_id[ID_LEN])

@@ -108,6 +108,7 @@ status_code users_login(struct users *users, struct slice name, struct slice pas
 {
     CLEANUP(account_wipe) struct account account;
     struct ticket made = {.role = ROLE_NONE};
+    TRY(node_catch_up_with_all(users->node));
     status_code status = users_check_password(users, name, password, &account);
 
     if (status != STATUS_OK)

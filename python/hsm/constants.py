@@ -72,6 +72,7 @@ CANCELLED = 53  # cancelled
 INTERNAL = 54  # internal error
 SESSION_CLOSED = 55  # the session is closed
 RANDOM_FAILED = 56  # the random generator failed
+STORE_UNAVAILABLE = 57  # the store cannot be reached: existing keys go on working, changes must wait
 
 # Roles of users.
 ROLE_ADMIN = 1  # manages users and nodes; cannot use keys

@@ -250,6 +250,10 @@ class RandomFailed(Error):
     status, text = constants.RANDOM_FAILED, "the random generator failed"
 
 
+class StoreUnavailable(Error):
+    status, text = constants.STORE_UNAVAILABLE, "the store cannot be reached: existing keys go on working, changes must wait"
+
+
 BY_STATUS: dict[int, type[Error]] = {error.status: error for error in Error.__subclasses__()}
 
 

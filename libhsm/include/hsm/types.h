@@ -98,6 +98,7 @@ enum {
     HSM_INTERNAL = 54,                   /**< internal error */
     HSM_SESSION_CLOSED = 55,             /**< the session is closed */
     HSM_RANDOM_FAILED = 56,              /**< the random generator failed */
+    HSM_STORE_UNAVAILABLE = 57, /**< the store cannot be reached: existing keys go on working, changes must wait */
 };
 
 /**

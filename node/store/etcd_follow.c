@@ -1,0 +1,645 @@
+/* See etcd_follow.h.
+ *
+ * A watch begins one revision after the replica's, so nothing is missed and nothing is seen twice. When etcd has
+ * compacted that revision away, or its history went back (it was restored from a snapshot), the whole is read anew, at
+ * one revision and in one transaction of the replica, which readers see at once or not at all. */
+#include "store/etcd_follow.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "observe/log.h"
+
+#define PAGE_RECORDS    500u
+#define CALL_TIMEOUT_MS 3000u
+#define LOAD_TIMEOUT_MS 30000u /* for a page */
+#define PROBE_MS        500u
+#define SILENCE_MS      300u /* a watch that has not shown by then what is known to exist is replaced */
+#define RETRY_MS        200u
+#define FOUNDING_MS     10u /* between looks at an etcd that holds no cluster yet */
+#define POLL_MS         1000
+
+struct follower {
+    struct followed of;
+    pthread_t watcher, prober;
+    CURLM *multi;         /* the watcher's; woken by others */
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t moved; /* the replica went on, or the follower stops */
+    uint64_t applied;     /* revision of the replica */
+    uint64_t confirmed_ms;
+    struct etcd_cluster cluster; /* once it is founded; until then its offset is 0 */
+    bool founded;
+    bool away;    /* the last probe failed */
+    bool restart; /* the watch is to begin anew elsewhere */
+    bool reload;  /* the replica is to be read anew */
+    bool stopping;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct timespec from_now(unsigned ms)
+{
+    uint64_t until = now_ms() + ms;
+
+    return (struct timespec){(time_t)(until / 1000), (long)(until % 1000) * 1000000};
+}
+
+/* The flags and revisions that threads tell each other. */
+
+static bool stopping(struct follower *follower)
+{
+    pthread_mutex_lock(&follower->lock);
+    bool stop = follower->stopping;
+
+    pthread_mutex_unlock(&follower->lock);
+    return stop;
+}
+
+static bool interrupted(struct follower *follower)
+{
+    pthread_mutex_lock(&follower->lock);
+    bool stop = follower->stopping || follower->restart || follower->reload;
+
+    pthread_mutex_unlock(&follower->lock);
+    return stop;
+}
+
+static uint64_t applied(struct follower *follower)
+{
+    pthread_mutex_lock(&follower->lock);
+    uint64_t revision = follower->applied;
+
+    pthread_mutex_unlock(&follower->lock);
+    return revision;
+}
+
+static void set_applied(struct follower *follower, uint64_t revision)
+{
+    pthread_mutex_lock(&follower->lock);
+    follower->applied = revision;
+    pthread_cond_broadcast(&follower->moved);
+    pthread_mutex_unlock(&follower->lock);
+}
+
+/* With the lock held. */
+static void replace_watch(struct follower *follower)
+{
+    if (follower->restart)
+        return;
+    follower->restart = true;
+    etcd_next_endpoint(follower->of.client);
+    curl_multi_wakeup(follower->multi);
+}
+
+/* Sleeps, unless the follower stops. */
+static void rest(struct follower *follower, unsigned ms)
+{
+    struct timespec until = from_now(ms);
+
+    pthread_mutex_lock(&follower->lock);
+    while (!follower->stopping && pthread_cond_timedwait(&follower->moved, &follower->lock, &until) == 0)
+        ;
+    pthread_mutex_unlock(&follower->lock);
+}
+
+/* --- asking --- */
+
+static json_t *range_request(json_t *key, uint64_t revision)
+{
+    return json_pack("{s:o, s:o}", "key", key, "revision", etcd_decimal(revision));
+}
+
+/* The only pair that was asked for, borrowed from the answer; NULL when there is none. */
+static const json_t *first_pair(const json_t *answer)
+{
+    return json_array_get(json_object_get(answer, "kvs"), 0);
+}
+
+static status_code read_cluster(struct follower *follower, struct bytes *text)
+{
+    json_t *request = range_request(etcd_key(follower->of.settings, "/cluster"), 0), *answer = NULL;
+    status_code status = etcd_call(follower->of.client, "/v3/kv/range", request, CALL_TIMEOUT_MS, &answer, NULL);
+
+    if (status == STATUS_OK && first_pair(answer))
+        status = etcd_bytes(first_pair(answer), "value", text);
+    json_decref(request);
+    json_decref(answer);
+    return status;
+}
+
+status_code follower_cluster(struct follower *follower, struct etcd_cluster *cluster, bool *founded)
+{
+    CLEANUP(bytes_release) struct bytes text = BYTES_INIT;
+
+    pthread_mutex_lock(&follower->lock);
+    *founded = follower->founded;
+    *cluster = follower->cluster;
+    pthread_mutex_unlock(&follower->lock);
+    if (*founded)
+        return STATUS_OK;
+    TRY(read_cluster(follower, &text));
+    if (text.len == 0) {
+        etcd_cluster_make(follower->of.cluster_id, 0, cluster);
+        return STATUS_OK;
+    }
+    TRY(etcd_cluster_parse(bytes_slice(&text), follower->of.cluster_id, cluster));
+    pthread_mutex_lock(&follower->lock);
+    follower->cluster = *cluster;
+    follower->founded = *founded = true;
+    pthread_mutex_unlock(&follower->lock);
+    return STATUS_OK;
+}
+
+/* Revisions of the store are etcd's plus this. */
+static uint64_t offset(struct follower *follower)
+{
+    pthread_mutex_lock(&follower->lock);
+    uint64_t added = follower->cluster.offset;
+
+    pthread_mutex_unlock(&follower->lock);
+    return added;
+}
+
+/* The revision of the newest write, as of etcd's `at` (0: now). */
+static status_code head_revision(struct follower *follower, uint64_t at, uint64_t *revision)
+{
+    json_t *request = range_request(etcd_key(follower->of.settings, "/head"), at), *answer = NULL;
+    status_code status = etcd_call(follower->of.client, "/v3/kv/range", request, CALL_TIMEOUT_MS, &answer, NULL);
+
+    if (status == STATUS_OK) {
+        uint64_t newest = etcd_number(first_pair(answer), "mod_revision");
+
+        *revision = newest ? newest + offset(follower) : 0;
+    }
+    json_decref(request);
+    json_decref(answer);
+    return status;
+}
+
+status_code follower_newest(struct follower *follower, uint64_t *revision)
+{
+    return head_revision(follower, 0, revision);
+}
+
+/* --- reading all anew --- */
+
+struct load {
+    struct follower *follower;
+    struct bytes next; /* key from which the next page begins */
+    struct bytes key, value;
+    uint64_t at; /* etcd's revision of all pages; 0 before the first */
+    uint64_t n;
+};
+
+static void load_release(struct load *load)
+{
+    bytes_release(&load->next);
+    bytes_release(&load->key);
+    bytes_release(&load->value);
+}
+
+static status_code take_page(struct load *load, const json_t *pairs)
+{
+    const struct followed *of = &load->follower->of;
+    const json_t *pair;
+    size_t i;
+
+    json_array_foreach(pairs, i, pair)
+    {
+        struct store_write write;
+        uint64_t revision;
+
+        TRY(etcd_record_parse(of->settings, pair, &load->key, &load->value, &write, &revision));
+        TRY(replica_follow(of->replica, &write, revision + offset(load->follower)));
+        load->n++;
+    }
+    /* The key ends with the NUL that parsing added: with it, it is the smallest one behind. */
+    return bytes_assign(&load->next, bytes_slice(&load->key));
+}
+
+static status_code read_page(struct load *load, json_t **answer)
+{
+    const struct followed *of = &load->follower->of;
+    json_t *request = range_request(
+        load->next.len ? etcd_base64(bytes_slice(&load->next)) : etcd_key(of->settings, "/records/"), load->at);
+
+    json_object_set_new(request, "range_end", etcd_key(of->settings, "/records0"));
+    json_object_set_new(request, "limit", etcd_decimal(PAGE_RECORDS));
+    status_code status = etcd_call(of->client, "/v3/kv/range", request, LOAD_TIMEOUT_MS, answer, NULL);
+
+    json_decref(request);
+    return status;
+}
+
+/* *more: there is another page. */
+static status_code load_page(struct load *load, bool *more)
+{
+    json_t *answer = NULL;
+    status_code status = read_page(load, &answer);
+
+    if (status == STATUS_OK && load->at == 0) {
+        load->at = etcd_number(json_object_get(answer, "header"), "revision");
+        status = replica_empty(load->follower->of.replica, load->at + offset(load->follower));
+    }
+    if (status == STATUS_OK)
+        status = take_page(load, json_object_get(answer, "kvs"));
+    *more = json_is_true(json_object_get(answer, "more"));
+    json_decref(answer);
+    CHECK(status != STATUS_OK || !stopping(load->follower), STATUS_CANCELLED, "the node stops");
+    return status;
+}
+
+static status_code load_all(struct load *load)
+{
+    struct follower *follower = load->follower;
+    uint64_t newest = 0;
+    bool more = true;
+
+    while (more)
+        TRY(load_page(load, &more));
+    TRY(head_revision(follower, load->at, &newest));
+    TRY(replica_end(follower->of.replica, follower->of.cluster_id, newest));
+    if (load->n)
+        log_event(LOG_LEVEL_INFO, "replica read anew", "records", log_number((long long)load->n), "revision",
+                  log_number((long long)newest), NULL);
+    set_applied(follower, newest);
+    return STATUS_OK;
+}
+
+/* An etcd that holds nothing, or somebody else's, must not empty the replica, which may be all that is left. */
+static status_code check_cluster(struct follower *follower)
+{
+    CLEANUP(bytes_release) struct bytes text = BYTES_INIT;
+    struct etcd_cluster found;
+
+    TRY(read_cluster(follower, &text));
+    if (text.len == 0 && applied(follower) == 0)
+        return STATUS_OK; /* the cluster is being founded */
+    return etcd_cluster_parse(bytes_slice(&text), follower->of.cluster_id, &found);
+}
+
+static status_code reload(struct follower *follower)
+{
+    CLEANUP(load_release) struct load load = {.follower = follower};
+
+    TRY(check_cluster(follower));
+    TRY(replica_begin(follower->of.replica));
+    status_code status = load_all(&load);
+
+    if (status != STATUS_OK)
+        replica_abandon(follower->of.replica);
+    return status;
+}
+
+/* --- watching --- */
+
+struct watch {
+    struct follower *follower;
+    struct bytes line; /* of JSON, as far as it has come */
+    struct bytes key, value;
+    status_code status;
+};
+
+static status_code follow_events(struct watch *watch, const json_t *events, uint64_t *reached)
+{
+    const struct followed *of = &watch->follower->of;
+    const json_t *event;
+    size_t i;
+
+    json_array_foreach(events, i, event)
+    {
+        struct store_write write;
+        uint64_t revision;
+
+        TRY(etcd_record_parse(of->settings, json_object_get(event, "kv"), &watch->key, &watch->value, &write,
+                              &revision));
+        revision += offset(watch->follower);
+        TRY(replica_follow(of->replica, &write, revision));
+        if (revision > *reached)
+            *reached = revision;
+    }
+    return STATUS_OK;
+}
+
+/* All events of one revision come in one message, so the replica is never in the middle of a write. */
+static status_code apply_events(struct watch *watch, const json_t *events)
+{
+    struct follower *follower = watch->follower;
+    uint64_t reached = 0;
+
+    TRY(replica_begin(follower->of.replica));
+    status_code status = follow_events(watch, events, &reached);
+
+    if (status == STATUS_OK)
+        status = replica_end(follower->of.replica, follower->of.cluster_id, reached);
+    if (status != STATUS_OK)
+        replica_abandon(follower->of.replica);
+    else
+        set_applied(follower, reached);
+    return status;
+}
+
+static status_code take_message(struct watch *watch, const json_t *root)
+{
+    const json_t *result = json_object_get(root, "result"), *events = json_object_get(result, "events");
+
+    if (!result)
+        return etcd_error(json_object_get(root, "error"));
+    CHECK(!etcd_number(result, "compact_revision"), STATUS_CONFLICT, "etcd has compacted what this node has not seen");
+    CHECK(!json_is_true(json_object_get(result, "canceled")), STATUS_STORE_UNAVAILABLE, "etcd ended the watch");
+    return json_array_size(events) ? apply_events(watch, events) : STATUS_OK;
+}
+
+static status_code take_line(struct watch *watch)
+{
+    json_error_t error;
+    json_t *root = json_loadb((const char *)watch->line.data, watch->line.len, 0, &error);
+    status_code status =
+        root ? take_message(watch, root) : failure_set(STATUS_STORE_UNAVAILABLE, "etcd's watch sends no JSON");
+
+    json_decref(root);
+    bytes_clear(&watch->line);
+    return status;
+}
+
+static size_t take_data(char *data, size_t size, size_t n, void *context)
+{
+    struct watch *watch = context;
+    size_t len = size * n;
+
+    for (const char *at = data, *end = data + len; at < end && watch->status == STATUS_OK;) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t part = (size_t)((newline ? newline : end) - at);
+
+        if (!bytes_append(&watch->line, at, part))
+            watch->status = failure_set(STATUS_TOO_LARGE, "a message of etcd's watch is too large");
+        else if (newline)
+            watch->status = take_line(watch);
+        at += part + (newline != NULL);
+    }
+    return watch->status == STATUS_OK ? len : 0;
+}
+
+/* Until the stream ends, or somebody wants it to. */
+static status_code run_stream(struct watch *watch, CURL *curl)
+{
+    struct follower *follower = watch->follower;
+    int running = 1;
+
+    curl_multi_add_handle(follower->multi, curl);
+    while (running && !interrupted(follower)) {
+        if (curl_multi_perform(follower->multi, &running) != CURLM_OK)
+            break;
+        if (running)
+            curl_multi_poll(follower->multi, NULL, 0, POLL_MS, NULL);
+    }
+    curl_multi_remove_handle(follower->multi, curl);
+    if (watch->status != STATUS_OK)
+        return watch->status;
+    FAIL(STATUS_STORE_UNAVAILABLE, "etcd at %.80s ended the watch", etcd_endpoint(follower->of.client));
+}
+
+static char *watch_body(struct follower *follower)
+{
+    const struct followed *of = &follower->of;
+    json_t *request = json_pack("{s:{s:o, s:o, s:o}}", "create_request", "key", etcd_key(of->settings, "/records/"),
+                                "range_end", etcd_key(of->settings, "/records0"), "start_revision",
+                                etcd_decimal(applied(follower) - offset(follower) + 1));
+    char *body = request ? json_dumps(request, JSON_COMPACT) : NULL;
+
+    json_decref(request);
+    return body;
+}
+
+static void watch_release(struct watch *watch)
+{
+    bytes_release(&watch->line);
+    bytes_release(&watch->key);
+    bytes_release(&watch->value);
+}
+
+static status_code watch_once(struct follower *follower)
+{
+    CLEANUP(watch_release) struct watch watch = {.follower = follower, .line = {.limit = (size_t)256 << 20}};
+    char *body = watch_body(follower);
+    CURL *curl = etcd_stream_handle(follower->of.client, "/v3/watch");
+    status_code status;
+
+    if (body && curl) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+        curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_data);
+        curl_easy_setopt(curl, CURLOPT_WRITEDATA, &watch);
+        status = run_stream(&watch, curl);
+    } else {
+        status = failure_set(STATUS_OUT_OF_MEMORY, "no memory to watch etcd");
+    }
+    curl_easy_cleanup(curl);
+    free(body);
+    return status;
+}
+
+static bool take_flag(struct follower *follower, bool *flag)
+{
+    pthread_mutex_lock(&follower->lock);
+    bool was = *flag;
+
+    *flag = false;
+    pthread_mutex_unlock(&follower->lock);
+    return was;
+}
+
+static void put_flag(struct follower *follower, bool *flag)
+{
+    pthread_mutex_lock(&follower->lock);
+    *flag = true;
+    pthread_mutex_unlock(&follower->lock);
+}
+
+/* A cluster that is being founded has no history to go by: its replica begins with what is there. */
+static void *watch_on(void *context)
+{
+    struct follower *follower = context;
+    status_code failing = STATUS_OK;
+
+    while (!stopping(follower)) {
+        bool anew = take_flag(follower, &follower->reload) || applied(follower) == 0;
+        bool wanted = take_flag(follower, &follower->restart), founded;
+        struct etcd_cluster cluster;
+        status_code status = follower_cluster(follower, &cluster, &founded);
+
+        if (status == STATUS_OK && anew)
+            status = reload(follower);
+
+        if (status == STATUS_OK && applied(follower) > 0)
+            status = watch_once(follower);
+        else if (anew && status != STATUS_OK)
+            put_flag(follower, &follower->reload);
+        if (stopping(follower))
+            break;
+        if (status == STATUS_CONFLICT) {
+            put_flag(follower, &follower->reload);
+        } else if (status != STATUS_OK && status != STATUS_STORE_UNAVAILABLE && status != failing) {
+            log_event(LOG_LEVEL_ERROR, "etcd cannot be followed", "status", status_name(status), "detail",
+                      failure_detail(), NULL);
+        } else if (status == STATUS_STORE_UNAVAILABLE && !wanted) {
+            etcd_next_endpoint(follower->of.client);
+        }
+        failing = status;
+        if (!interrupted(follower))
+            rest(follower, applied(follower) == 0 ? FOUNDING_MS : RETRY_MS);
+    }
+    return NULL;
+}
+
+/* --- probing --- */
+
+static void note_away(struct follower *follower, bool away)
+{
+    pthread_mutex_lock(&follower->lock);
+    bool was = follower->away;
+
+    follower->away = away;
+    pthread_cond_broadcast(&follower->moved);
+    pthread_mutex_unlock(&follower->lock);
+    if (away && !was)
+        log_event(LOG_LEVEL_ERROR, "etcd cannot be reached", "detail", failure_detail(), "hint",
+                  "existing keys go on working from the replica; changes are refused until it is back", NULL);
+    else if (was && !away)
+        log_event(LOG_LEVEL_INFO, "etcd is back", NULL);
+}
+
+static void probe(struct follower *follower)
+{
+    uint64_t before = applied(follower), begun_ms = now_ms(), newest = 0;
+    struct etcd_cluster cluster;
+    bool founded;
+    status_code status = follower_cluster(follower, &cluster, &founded);
+
+    if (status == STATUS_OK)
+        status = follower_newest(follower, &newest);
+
+    note_away(follower, status != STATUS_OK);
+    if (status != STATUS_OK)
+        return;
+    bool reached = follower_wait(follower, newest, SILENCE_MS) == STATUS_OK;
+
+    pthread_mutex_lock(&follower->lock);
+    if (newest < before) { /* etcd was restored from a snapshot, or is an empty one */
+        follower->reload = true;
+        curl_multi_wakeup(follower->multi);
+    } else if (reached) {
+        follower->confirmed_ms = begun_ms;
+    } else {
+        replace_watch(follower);
+    }
+    pthread_mutex_unlock(&follower->lock);
+}
+
+static void *probe_on(void *context)
+{
+    struct follower *follower = context;
+
+    while (!stopping(follower)) {
+        probe(follower);
+        rest(follower, PROBE_MS);
+    }
+    return NULL;
+}
+
+status_code follower_wait(struct follower *follower, uint64_t revision, unsigned timeout_ms)
+{
+    uint64_t end = now_ms() + timeout_ms, silent = now_ms() + SILENCE_MS;
+
+    pthread_mutex_lock(&follower->lock);
+    while (follower->applied < revision && !follower->away && !follower->stopping && now_ms() < end) {
+        struct timespec until = from_now(SILENCE_MS);
+
+        pthread_cond_timedwait(&follower->moved, &follower->lock, &until);
+        if (follower->applied < revision && now_ms() >= silent)
+            replace_watch(follower);
+    }
+    bool reached = follower->applied >= revision;
+
+    pthread_mutex_unlock(&follower->lock);
+    CHECK(reached, STATUS_STORE_UNAVAILABLE, "this node's replica has not reached revision %llu: it cannot follow etcd",
+          (unsigned long long)revision);
+    return STATUS_OK;
+}
+
+uint64_t follower_age_ms(struct follower *follower)
+{
+    pthread_mutex_lock(&follower->lock);
+    uint64_t age = now_ms() - follower->confirmed_ms;
+
+    pthread_mutex_unlock(&follower->lock);
+    return age;
+}
+
+/* --- start and stop --- */
+
+static void follower_free(struct follower *follower)
+{
+    curl_multi_cleanup(follower->multi);
+    pthread_cond_destroy(&follower->moved);
+    pthread_mutex_destroy(&follower->lock);
+    free(follower);
+}
+
+static status_code start_threads(struct follower *follower)
+{
+    CHECK(follower->multi && pthread_create(&follower->watcher, NULL, watch_on, follower) == 0, STATUS_OUT_OF_MEMORY,
+          "no thread to follow etcd");
+    if (pthread_create(&follower->prober, NULL, probe_on, follower) == 0)
+        return STATUS_OK;
+    pthread_mutex_lock(&follower->lock);
+    follower->stopping = true;
+    pthread_mutex_unlock(&follower->lock);
+    pthread_join(follower->watcher, NULL);
+    FAIL(STATUS_OUT_OF_MEMORY, "no thread to follow etcd");
+}
+
+status_code follower_start(const struct followed *followed, struct follower **follower)
+{
+    struct follower *made = calloc(1, sizeof(*made));
+    pthread_condattr_t monotonic;
+
+    CHECK(made, STATUS_OUT_OF_MEMORY, "no memory to follow etcd");
+    made->of = *followed;
+    made->multi = curl_multi_init();
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&made->moved, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&made->lock, NULL);
+    status_code status = followed->replica->reads->operations->revision(followed->replica->reads, &made->applied);
+
+    if (status == STATUS_OK)
+        status = start_threads(made);
+    if (status != STATUS_OK) {
+        follower_free(made);
+        return status;
+    }
+    *follower = made;
+    return STATUS_OK;
+}
+
+void follower_stop(struct follower *follower)
+{
+    if (!follower)
+        return;
+    pthread_mutex_lock(&follower->lock);
+    follower->stopping = true;
+    pthread_cond_broadcast(&follower->moved);
+    pthread_mutex_unlock(&follower->lock);
+    curl_multi_wakeup(follower->multi);
+    pthread_join(follower->watcher, NULL);
+    pthread_join(follower->prober, NULL);
+    follower_free(follower);
+}
