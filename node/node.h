@@ -34,6 +34,7 @@ struct node {
     _Atomic(enum node_state) state;
     _Atomic bool cluster_active; /* the first administrator exists */
     _Atomic uint64_t revision;   /* of the store, up to which the caches are right */
+    _Atomic bool stale;          /* beyond staleness-limit-s: keys are not served */
     struct tail *tail;           /* follows the store's changes */
     struct server *server;       /* listeners, workers, slow pool */
     uint64_t started_ms;

@@ -124,11 +124,24 @@ static bool rest(struct tail *tail)
     return go_on;
 }
 
+/** Whether the node has been out of touch for longer than its owner allows. */
+static void check_age(struct node *node)
+{
+    uint64_t limit_ms = 1000ull * node->config.staleness_limit_s, age_ms = 0;
+    if (limit_ms == 0 || node->store->operations->age(node->store, &age_ms) != STATUS_OK)
+        return;
+    bool stale = age_ms > limit_ms;
+    if (atomic_exchange(&node->stale, stale) != stale)
+        log_event(stale ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, stale ? "too long out of touch" : "in touch again", "age_ms",
+                  log_number((long long)age_ms), "limit_ms", log_number((long long)limit_ms), NULL);
+}
+
 static void *run(void *context)
 {
     struct tail *tail = context;
     while (rest(tail)) {
         status_code code = tail_catch_up(tail);
+        check_age(tail->node);
         if (code != STATUS_OK && code != tail->failing)
             log_event(LOG_LEVEL_ERROR, "store cannot be followed", "status", status_name(code), "detail",
                       failure_detail(), NULL);

@@ -49,6 +49,8 @@ static void put_operations(void)
                                          [ACCESS_AUDITOR] = "auditor, administrator",
                                          [ACCESS_LOCAL] = "own socket"};
 
+    static const char *const cost[] = {[COST_FAST] = "fast", [COST_SLOW] = "slow", [COST_WRITES] = "writes"};
+
     put("\n### Operations\n\n| number | operation | who | cost | required | optional | answer |\n"
         "| ---: | --- | --- | --- | --- | --- | --- |\n");
     for (uint64_t i = 0; i <= OPERATION_NUMBER_MAX; i++) {
@@ -57,7 +59,7 @@ static void put_operations(void)
         if (!info)
             continue;
         put("| %u | %s: %s | %s | %s | ", (unsigned)i, info->name, info->doc, access[info->access],
-            info->cost == COST_SLOW ? "slow" : "fast");
+            cost[info->cost]);
         put_fields(info->required);
         put(" | ");
         put_fields(info->optional);

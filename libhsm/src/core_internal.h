@@ -55,6 +55,7 @@ struct op {
     uint32_t cost_us;
     uint64_t cost_key; /* 0: nothing is learned */
     bool slow, alone;
+    unsigned attempt_factor; /* how many times longer than usual a node is given */
     uint64_t deadline_ns, attempt_end_ns;
     uint64_t tried; /* nodes of this round, a bit each */
     unsigned rounds;

@@ -19,7 +19,10 @@ status_code op_init(struct core *core, const struct core_request *request, struc
     op->operation = request->operation;
     op->encoded = op->reply = (struct bytes)BYTES_SECRET;
     op->encoded.limit = op->reply.limit = MESSAGE_MAX;
-    op->slow = info->cost == COST_SLOW;
+    enum operation_cost cost = operation_cost(info, request->fields);
+
+    op->slow = cost != COST_FAST;
+    op->attempt_factor = cost == COST_SLOW ? SLOW_ATTEMPTS : 1;
     op->alone = op->slow || data.len >= ALONE_BYTES;
     op->cost_key = request->key_id ? cost_key_of(request->operation, request->key_id) : 0;
     op->cost_us = cost_estimate(core, op, request->fields);
@@ -58,8 +61,7 @@ static uint64_t attempt_end(struct core *core, const struct op *op, const struct
     if (op->only_node >= 0 || atomic_load_explicit(&core->n_nodes, memory_order_relaxed) == 1 ||
         !node_has_alternative(core, node))
         return op->deadline_ns;
-    if (op->slow)
-        attempt *= SLOW_ATTEMPTS;
+    attempt *= op->attempt_factor;
     end = platform_now_ns() + (usual > attempt ? usual : attempt);
     return end < op->deadline_ns ? end : op->deadline_ns;
 }

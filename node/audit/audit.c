@@ -164,6 +164,8 @@ static status_code write_batch(struct audit *audit)
     if (code == STATUS_CONFLICT || code == STATUS_ALREADY_EXISTS)
         code =
             write_events(audit, events); /* an earlier write that seemed to fail had been done: now the head is read */
+    if (code == STATUS_CONFLICT || code == STATUS_ALREADY_EXISTS) /* neither is the caller's affair */
+        code = failure_set(STATUS_BUSY, "this node does not see the end of its audit log yet: send it again");
     pthread_mutex_lock(&audit->lock);
     settle(audit, events, code);
     audit->writing = false;

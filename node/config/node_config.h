@@ -26,6 +26,7 @@ struct node_config {
     char metrics[256];            /* metrics: ADDRESS:PORT on loopback, or "off" */
     unsigned workers;             /* workers: threads that answer; default: processors */
     unsigned slow_workers;        /* slow-workers: threads for key generation and logins; default 2 */
+    unsigned store_workers;       /* store-workers: threads for changes, which wait for the store; default 8 */
     unsigned object_cache;        /* object-cache: objects kept opened; default 20,000 */
     unsigned tail_interval_ms;    /* tail-interval-ms: how often changes by other nodes are looked for; default 20 */
     unsigned ticket_lifetime_s;   /* ticket-lifetime-s; default 3,600 */

@@ -193,7 +193,7 @@ static status_code change_token(struct objects *objects, const struct caller *ca
     struct object_record record;
     uint64_t version;
 
-    TRY(object_record_read(objects, id, &value, &plaintext, &record, &version));
+    TRY(object_record_read_newest(objects, id, &value, &plaintext, &record, &version));
     TRY(object_from_record(objects, id, version, &record, &change.object));
     CHECK(object_sight(change.object, caller) != SIGHT_NONE, STATUS_OBJECT_NOT_FOUND,
           "there is no object with this id");

@@ -261,6 +261,23 @@ static status_code check_searchable(const struct values *template)
     return STATUS_OK;
 }
 
+static status_code look(struct search *search, struct slice cursor, struct bytes *next_cursor)
+{
+    return values_has(&search->template, ATTRIBUTE_UNIQUE_ID) ? run_by_id(search) : run(search, cursor, next_cursor);
+}
+
+/** Whether other nodes have written what this one had not seen, and now has. While that cannot be known, what is here is
+ * the answer: applications ask for objects that may not exist. */
+static bool there_is_more(struct node *node)
+{
+    const struct store_operations *operations = node->store->operations;
+    uint64_t seen, newest;
+
+    return operations->revision(node->store, &seen) == STATUS_OK &&
+           operations->newest(node->store, &newest) == STATUS_OK && newest > seen &&
+           node_catch_up(node, newest) == STATUS_OK;
+}
+
 status_code objects_find(struct objects *objects, const struct caller *caller, struct slice attributes,
                          struct slice wanted, struct slice cursor, uint64_t limit, struct bytes *records,
                          struct bytes *next_cursor)
@@ -270,10 +287,9 @@ status_code objects_find(struct objects *objects, const struct caller *caller, s
     search.limit = limit && limit < FIND_PAGE_MAX ? limit : FIND_PAGE_MAX;
     TRY(values_decode_all(&ATTRIBUTE_SCHEMA, attributes, &search.template));
     TRY(check_searchable(&search.template));
-    if (values_has(&search.template, ATTRIBUTE_UNIQUE_ID))
-        TRY(run_by_id(&search));
-    else
-        TRY(run(&search, cursor, next_cursor));
+    TRY(look(&search, cursor, next_cursor));
+    if (search.n_found == 0 && cursor.len == 0 && there_is_more(objects->node))
+        TRY(look(&search, cursor, next_cursor));
     write_array(records, search.n_found);
     bytes_append(records, search.page.data, search.page.len);
     return bytes_ok(records);

@@ -111,6 +111,10 @@ status_code object_record_seal_removed(struct objects *objects, const uint8_t id
 status_code object_record_read(struct objects *objects, const uint8_t id[ID_LEN], struct bytes *value,
                                struct bytes *plaintext, struct object_record *record, uint64_t *version);
 
+/** The same, but that there is none is said only after all that any node has written was looked at. */
+status_code object_record_read_newest(struct objects *objects, const uint8_t id[ID_LEN], struct bytes *value,
+                                      struct bytes *plaintext, struct object_record *record, uint64_t *version);
+
 /** Session objects: one blob of everything, bound to session and object id. */
 status_code blob_seal(struct objects *objects, const uint8_t session_id[ID_LEN], const uint8_t id[ID_LEN],
                       const struct content *content, struct slice material, struct bytes *blob);

@@ -102,7 +102,7 @@ static status_code load(struct objects *objects, const uint8_t id[ID_LEN], uint6
     struct object_record record;
     uint64_t version = 0;
 
-    TRY(object_record_read(objects, id, &value, &plaintext, &record, &version));
+    TRY(object_record_read_newest(objects, id, &value, &plaintext, &record, &version));
     TRY(object_from_record(objects, id, version, &record, object));
     cache_insert(objects->tokens, id, generation, *object);
     return STATUS_OK;

@@ -184,6 +184,17 @@ status_code object_record_read(struct objects *objects, const uint8_t id[ID_LEN]
     return object_record_open(objects, id, *version, bytes_slice(value), plaintext, record);
 }
 
+status_code object_record_read_newest(struct objects *objects, const uint8_t id[ID_LEN], struct bytes *value,
+                                      struct bytes *plaintext, struct object_record *record, uint64_t *version)
+{
+    status_code code = object_record_read(objects, id, value, plaintext, record, version);
+
+    if (code != STATUS_OBJECT_NOT_FOUND)
+        return code;
+    TRY(node_catch_up_with_all(objects->node));
+    return object_record_read(objects, id, value, plaintext, record, version);
+}
+
 /* Blobs. */
 
 static void put_blob_context(uint8_t context[1 + 2 * ID_LEN], const uint8_t session_id[ID_LEN],

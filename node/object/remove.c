@@ -80,7 +80,7 @@ static status_code delete_once(struct objects *objects, const struct caller *cal
     struct object_record record;
     uint64_t version;
 
-    TRY(object_record_read(objects, id, &value, &plaintext, &record, &version));
+    TRY(object_record_read_newest(objects, id, &value, &plaintext, &record, &version));
     bool is_resend = record.removed && slice_equal(record.content.creation_request, request_id) &&
                      slice_equal(record.content.owner_id, slice_of(caller->user_id, ID_LEN));
     if (is_resend)

@@ -139,6 +139,8 @@ status_code access_check(const struct call *call, const struct operation_info *i
     }
     CHECK(atomic_load_explicit(&node->cluster_active, memory_order_acquire), STATUS_CLUSTER_STATE,
           "the cluster is not activated: its first administrator sets a password");
+    CHECK(!atomic_load_explicit(&node->stale, memory_order_relaxed), STATUS_STORE_UNAVAILABLE,
+          "this node has been out of touch with etcd for longer than staleness-limit-s: use another node");
     CHECK(login->status == STATUS_OK, login->status, "%s", login->detail);
     return check_role(&call->caller, info);
 }

@@ -108,7 +108,8 @@ static void slow_finished(void *context, struct bytes *reply)
     reactor_post(slow->connection->reactor, slow);
 }
 
-static status_code send_to_pool(struct connection *connection, struct slice backtrace, struct slice message)
+static status_code send_to_pool(struct connection *connection, enum operation_cost cost, struct slice backtrace,
+                                struct slice message)
 {
     struct slow_reply *slow = calloc(1, sizeof(*slow));
 
@@ -118,7 +119,7 @@ static status_code send_to_pool(struct connection *connection, struct slice back
     memcpy(slow->backtrace, backtrace.data, backtrace.len);
     slow->backtrace_len = backtrace.len;
     slow->message_len = message.len;
-    status_code status = slow_pool_run(server_slow_pool(connection->reactor->server), connection->peer.local, message,
+    status_code status = slow_pool_run(server_pool(connection->reactor->server, cost), connection->peer.local, message,
                                        slow_finished, slow);
     if (status != STATUS_OK) {
         free(slow);
@@ -135,11 +136,12 @@ static status_code answer_frame(struct connection *connection, struct slice payl
     struct slice backtrace, message;
 
     TRY(split_backtrace(payload, &backtrace, &message));
-    if (!dispatch_is_slow(message)) {
+    enum operation_cost cost = dispatch_cost(message);
+    if (cost == COST_FAST) {
         dispatch_message(reactor->node, reactor->worker, &connection->peer, message, &reactor->reply);
         return send_reply(connection, backtrace, bytes_slice(&reactor->reply));
     }
-    status_code status = send_to_pool(connection, backtrace, message);
+    status_code status = send_to_pool(connection, cost, backtrace, message);
     if (status == STATUS_OK)
         return STATUS_OK;
     dispatch_refuse(reactor->node, status, &reactor->reply);

@@ -79,27 +79,41 @@ void dispatch_release(void)
     }
 }
 
-bool dispatch_is_slow(struct slice message)
+/* The reader stands at a request. */
+static status_code request_cost(struct reader *reader, enum operation_cost *cost)
+{
+    uint32_t parts;
+    uint64_t number;
+    struct values fields;
+    struct slice encoded;
+
+    TRY(read_array(reader, &parts));
+    CHECK(parts == 2, STATUS_PROTOCOL_ERROR, "no request");
+    TRY(read_uint(reader, &number));
+    TRY(read_any(reader, &encoded));
+    const struct operation_info *info = operation_info(number);
+
+    *cost = info ? info->cost : COST_FAST;
+    if (*cost == COST_WRITES && values_decode_all(&FIELD_SCHEMA, encoded, &fields) == STATUS_OK)
+        *cost = operation_cost(info, &fields);
+    return STATUS_OK;
+}
+
+enum operation_cost dispatch_cost(struct slice message)
 {
     struct reader reader = reader_of(message);
-    uint64_t number;
+    enum operation_cost highest = COST_FAST, cost;
     struct slice skipped;
-    uint32_t n, parts;
+    uint32_t n;
 
     if (read_array(&reader, &n) != STATUS_OK || n < 3 || read_any(&reader, &skipped) != STATUS_OK ||
         read_any(&reader, &skipped) != STATUS_OK || read_array(&reader, &n) != STATUS_OK)
-        return false;
-    for (uint32_t i = 0; i < n; i++) {
-        if (read_array(&reader, &parts) != STATUS_OK || parts != 2 || read_uint(&reader, &number) != STATUS_OK)
-            return false;
-        const struct operation_info *info = operation_info(number);
-
-        if (info && info->cost == COST_SLOW)
-            return true;
-        if (i + 1 < n && read_any(&reader, &skipped) != STATUS_OK)
-            return false;
+        return COST_FAST;
+    for (uint32_t i = 0; i < n && highest != COST_SLOW && request_cost(&reader, &cost) == STATUS_OK; i++) {
+        if (cost != COST_FAST)
+            highest = cost;
     }
-    return false;
+    return highest;
 }
 
 /* --- answers --- */

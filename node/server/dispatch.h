@@ -24,8 +24,9 @@ void dispatch_release(void);
 /** The clock of `arrived_ns`. */
 uint64_t dispatch_now_ns(void);
 
-/** Whether the message holds an operation that belongs in the slow pool. Cheap; false for malformed messages. */
-bool dispatch_is_slow(struct slice message);
+/** Where the message is to be answered: at once, or in the pool that its costliest request belongs to. Cheap; COST_FAST
+ * for malformed messages. */
+enum operation_cost dispatch_cost(struct slice message);
 
 /** Answers one message. Never fails: what cannot be answered in detail is answered with a header status. `reply` is
  * cleared first. `worker` is this thread's number, below WORKERS_MAX. */

@@ -90,11 +90,11 @@ static void slow_finished(void *context, struct bytes *reply)
     send_reply(context, reply);
 }
 
-static void send_to_pool(struct exchange *exchange, struct slice message)
+static void send_to_pool(struct exchange *exchange, enum operation_cost cost, struct slice message)
 {
     CLEANUP(bytes_release) struct bytes refusal = BYTES_SECRET;
     struct node *node = exchange->listener->node;
-    status_code status = slow_pool_run(server_slow_pool(node->server), false, message, slow_finished, exchange);
+    status_code status = slow_pool_run(server_pool(node->server, cost), false, message, slow_finished, exchange);
 
     if (status == STATUS_OK)
         return;
@@ -114,10 +114,11 @@ static struct desk *take_desk(struct listener_nng *listener)
 static void answer(struct exchange *exchange)
 {
     struct slice message = slice_of(nng_msg_body(exchange->message), nng_msg_len(exchange->message));
-    struct desk *desk = dispatch_is_slow(message) ? NULL : take_desk(exchange->listener);
+    enum operation_cost cost = dispatch_cost(message);
+    struct desk *desk = cost != COST_FAST ? NULL : take_desk(exchange->listener);
 
     if (!desk) {
-        send_to_pool(exchange, message);
+        send_to_pool(exchange, cost, message);
         return;
     }
     dispatch_message(exchange->listener->node, desk->worker, &exchange->peer, message, &desk->reply);

@@ -17,6 +17,7 @@ struct server {
     struct node *node;
     struct reactors *reactors;
     struct slow_pool *slow_pool;
+    struct slow_pool *write_pool;
     struct listener *own_socket;
     atomic_uint next_worker;
 
@@ -33,9 +34,9 @@ struct reactors *server_reactors(struct server *server)
     return server->reactors;
 }
 
-struct slow_pool *server_slow_pool(struct server *server)
+struct slow_pool *server_pool(struct server *server, enum operation_cost cost)
 {
-    return server->slow_pool;
+    return cost == COST_WRITES ? server->write_pool : server->slow_pool;
 }
 
 unsigned server_take_worker(struct server *server)
@@ -113,6 +114,7 @@ static status_code start_parts(struct server *server)
     raise_file_limit(&node->config);
     TRY(reactors_start(node, server, &server->reactors));
     TRY(slow_pool_start(node, server, node->config.slow_workers, &server->slow_pool));
+    TRY(slow_pool_start(node, server, node->config.store_workers, &server->write_pool));
     node->server = server; /* listeners look for the reactors there */
     TRY(open_own_socket(server));
     if (identity_state(node->identity) != IDENTITY_MEMBER)
@@ -163,7 +165,7 @@ void server_drain(struct server *server)
 
 bool server_idle(struct server *server)
 {
-    bool idle = slow_pool_idle(server->slow_pool) && reactors_idle(server->reactors);
+    bool idle = slow_pool_idle(server->slow_pool) && slow_pool_idle(server->write_pool) && reactors_idle(server->reactors);
 
     pthread_mutex_lock(&server->lock);
     for (unsigned i = 0; i < 2 * NODE_LISTENERS_MAX && idle; i++) {
@@ -188,11 +190,13 @@ void server_stop(struct server *server)
     server_drain(server);
     stop_accepting(server->own_socket);
     slow_pool_stop(server->slow_pool);
+    slow_pool_stop(server->write_pool);
     close_members(server, true);
     reactors_stop(server->reactors);
     close_members(server, false);
     close_listener(&server->own_socket);
     slow_pool_free(server->slow_pool);
+    slow_pool_free(server->write_pool);
     pthread_mutex_destroy(&server->lock);
     dispatch_release();
     free(server);

@@ -5,6 +5,7 @@
  * handshake asks the identity. */
 #pragma once
 
+#include "protocol/message.h"
 #include "server/listener.h"
 #include "server/slow_pool.h"
 
@@ -32,4 +33,5 @@ void server_stop(struct server *server);
 unsigned server_take_worker(struct server *server);
 
 struct reactors *server_reactors(struct server *server);
-struct slow_pool *server_slow_pool(struct server *server);
+/** The pool for a message of this cost; for COST_FAST, when no thread was free for it, the slow one. */
+struct slow_pool *server_pool(struct server *server, enum operation_cost cost);

@@ -53,7 +53,7 @@ static status_code enqueue(struct slow_pool *pool, struct slow_job *job)
     if (pool->stopping)
         status = failure_set(STATUS_BUSY, "this node is stopping: use another node of the cluster");
     else if (pool->n_waiting >= QUEUE_MAX || pool->waiting_len + job->message.len > QUEUE_BYTES_MAX)
-        status = failure_set(STATUS_BUSY, "too many slow requests wait on this node: use another one, or try later");
+        status = failure_set(STATUS_BUSY, "too many requests wait on this node: use another one, or try later");
     if (status == STATUS_OK) {
         *pool->last = job;
         pool->last = &job->next;
@@ -145,7 +145,7 @@ static status_code start_threads(struct slow_pool *pool, struct server *server, 
         thread->pool = pool;
         thread->worker = server_take_worker(server);
         CHECK(thread->worker < WORKERS_MAX, STATUS_CONFIG_INVALID,
-              "workers and slow-workers together may be at most %u", WORKERS_MAX);
+              "workers, slow-workers and store-workers together may be at most %u", WORKERS_MAX);
         CHECK(pthread_create(&thread->thread, NULL, pool_thread, thread) == 0, STATUS_OUT_OF_MEMORY,
               "a thread cannot be started");
         pool->n_threads++;

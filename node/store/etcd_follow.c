@@ -12,7 +12,8 @@
 #include "observe/log.h"
 
 #define PAGE_RECORDS    500u
-#define CALL_TIMEOUT_MS 3000u
+#define CALL_TIMEOUT_MS 2000u
+#define AWAY_TIMEOUT_MS 300u /* when etcd did not answer lately */
 #define LOAD_TIMEOUT_MS 30000u /* for a page */
 #define PROBE_MS        500u
 #define SILENCE_MS      300u /* a watch that has not shown by then what is known to exist is replaced */
@@ -171,7 +172,8 @@ static uint64_t offset(struct follower *follower)
 static status_code head_revision(struct follower *follower, uint64_t at, uint64_t *revision)
 {
     json_t *request = range_request(etcd_key(follower->of.settings, "/head"), at), *answer = NULL;
-    status_code status = etcd_call(follower->of.client, "/v3/kv/range", request, CALL_TIMEOUT_MS, &answer, NULL);
+    unsigned timeout_ms = follower_is_away(follower) ? AWAY_TIMEOUT_MS : CALL_TIMEOUT_MS;
+    status_code status = etcd_call(follower->of.client, "/v3/kv/range", request, timeout_ms, &answer, NULL);
 
     if (status == STATUS_OK) {
         uint64_t newest = etcd_number(first_pair(answer), "mod_revision");
@@ -185,6 +187,7 @@ static status_code head_revision(struct follower *follower, uint64_t at, uint64_
 
 status_code follower_newest(struct follower *follower, uint64_t *revision)
 {
+    CHECK(!follower_is_away(follower), STATUS_STORE_UNAVAILABLE, "etcd cannot be reached at the moment");
     return head_revision(follower, 0, revision);
 }
 
@@ -523,7 +526,7 @@ static void probe(struct follower *follower)
     status_code status = follower_cluster(follower, &cluster, &founded);
 
     if (status == STATUS_OK)
-        status = follower_newest(follower, &newest);
+        status = head_revision(follower, 0, &newest);
 
     note_away(follower, status != STATUS_OK);
     if (status != STATUS_OK)
@@ -571,6 +574,20 @@ status_code follower_wait(struct follower *follower, uint64_t revision, unsigned
     CHECK(reached, STATUS_STORE_UNAVAILABLE, "this node's replica has not reached revision %llu: it cannot follow etcd",
           (unsigned long long)revision);
     return STATUS_OK;
+}
+
+bool follower_is_away(struct follower *follower)
+{
+    pthread_mutex_lock(&follower->lock);
+    bool away = follower->away;
+
+    pthread_mutex_unlock(&follower->lock);
+    return away;
+}
+
+void follower_etcd_answered(struct follower *follower)
+{
+    note_away(follower, false);
 }
 
 uint64_t follower_age_ms(struct follower *follower)

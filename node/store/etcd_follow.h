@@ -26,6 +26,12 @@ status_code follower_wait(struct follower *follower, uint64_t revision, unsigned
 /** The newest revision, from a majority of etcd. STATUS_STORE_UNAVAILABLE. */
 status_code follower_newest(struct follower *follower, uint64_t *revision);
 
+/** Whether etcd did not answer when it was last asked. */
+bool follower_is_away(struct follower *follower);
+
+/** etcd answered somebody else: it is worth waiting for. */
+void follower_etcd_answered(struct follower *follower);
+
 /** Since when (in milliseconds) nobody can say that the replica was up to date. */
 uint64_t follower_age_ms(struct follower *follower);
 

@@ -4,7 +4,8 @@
  * first attempt had been carried out: sealed values are never the same twice, so a record that equals ours is ours. */
 #include "store/etcd_write.h"
 
-#define WRITE_TIMEOUT_MS 8000u
+#define WRITE_TIMEOUT_MS 4000u /* longer than an election, shorter than clients wait */
+#define AWAY_TIMEOUT_MS  300u  /* when etcd is known to be away */
 
 /* --- the request --- */
 
@@ -158,7 +159,8 @@ status_code etcd_transact(const struct etcd_write *write, uint64_t *revision)
 
     *revision = 0;
     if (status == STATUS_OK)
-        status = etcd_call(write->client, "/v3/kv/txn", request, WRITE_TIMEOUT_MS, &answer, &uncertain);
+        status = etcd_call(write->client, "/v3/kv/txn", request, write->away ? AWAY_TIMEOUT_MS : WRITE_TIMEOUT_MS,
+                           &answer, &uncertain);
     if (status == STATUS_OK)
         status = understand(write, answer, uncertain, revision);
     json_decref(request);

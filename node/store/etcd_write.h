@@ -8,6 +8,7 @@ struct etcd_write {
     struct etcd_client *client;
     const struct etcd_settings *settings;
     const struct etcd_cluster *cluster;
+    bool away;    /* etcd did not answer lately */
     bool founded; /* false: this write is the one that founds */
     const struct store_write *writes;
     const uint64_t *revisions; /* etcd's, of each record as it was seen; 0: it must not exist */

@@ -113,7 +113,13 @@ static status_code etcd_store_write(struct store *base, const struct store_write
     struct store_etcd *store = etcd_of(base);
     uint64_t revisions[STORE_WRITES_MAX], reached;
     struct etcd_cluster cluster;
-    struct etcd_write write = {store->client, &store->settings, &cluster, false, writes, revisions, n};
+    struct etcd_write write = {.client = store->client,
+                               .settings = &store->settings,
+                               .cluster = &cluster,
+                               .away = follower_is_away(store->follower),
+                               .writes = writes,
+                               .revisions = revisions,
+                               .n = n};
 
     CHECK(n <= STORE_WRITES_MAX, STATUS_INTERNAL, "%zu records in one write", n);
     TRY(follower_cluster(store->follower, &cluster, &write.founded));
@@ -132,6 +138,7 @@ static status_code etcd_store_write(struct store *base, const struct store_write
     char detail[FAILURE_DETAIL_MAX];
 
     memcpy(detail, failure_detail(), sizeof(detail));
+    follower_etcd_answered(store->follower);
     follower_wait(store->follower, reached, WAIT_MS);
     return status == STATUS_OK ? STATUS_OK : failure_set(status, "%s", detail);
 }

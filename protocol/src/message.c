@@ -1,6 +1,7 @@
 /* Messages, requests and answers: checks against the operation's fields are two bit operations. */
 #include "protocol/message.h"
 
+#include "protocol/catalog.h"
 #include "protocol/writer.h"
 
 #define ID_FIELDS                                                                                                      \
@@ -19,7 +20,7 @@ static const struct schema_entry field_entries[VALUES_MAX] = {
 const struct schema FIELD_SCHEMA = {"field", field_entries, VALUES_MAX};
 
 enum { ANYONE = ACCESS_ANYONE, LOGGED_IN = ACCESS_LOGGED_IN, ADMIN = ACCESS_ADMIN, USER = ACCESS_USER };
-enum { AUDITOR = ACCESS_AUDITOR, LOCAL = ACCESS_LOCAL, FAST = COST_FAST, SLOW = COST_SLOW };
+enum { AUDITOR = ACCESS_AUDITOR, LOCAL = ACCESS_LOCAL, FAST = COST_FAST, SLOW = COST_SLOW, WRITES = COST_WRITES };
 
 #define F(name) (1ULL << FIELD_##name)
 
@@ -35,6 +36,23 @@ const struct operation_info *operation_info(uint64_t number)
     if (number > OPERATION_NUMBER_MAX || !operations[number].name)
         return NULL;
     return &operations[number];
+}
+
+static bool writes_store(const struct operation_info *info, const struct values *fields)
+{
+    struct values attributes;
+
+    if (info->optional & F(BLOB))
+        return !values_has(fields, FIELD_BLOB);
+    if (!(info->required & F(ATTRIBUTES)))
+        return true;
+    return values_decode_all(&ATTRIBUTE_SCHEMA, values_bytes(fields, FIELD_ATTRIBUTES), &attributes) == STATUS_OK &&
+           values_bool(&attributes, ATTRIBUTE_TOKEN, false);
+}
+
+enum operation_cost operation_cost(const struct operation_info *info, const struct values *fields)
+{
+    return info->cost == COST_WRITES && !writes_store(info, fields) ? COST_FAST : info->cost;
 }
 
 void message_begin(struct bytes *out, const struct values *header, uint32_t n)

@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from fixture.cluster import Cluster, ClusterError  # noqa: E402
+from fixture.etcd import Etcd  # noqa: E402
 
 TERMINAL = sys.stdout.isatty()
 LOAD_THREADS = 16
@@ -58,8 +59,9 @@ def step(text):
 
 
 class Demo:
-    def __init__(self, cluster, document):
+    def __init__(self, cluster, document, etcd=None):
         self.cluster = cluster
+        self.etcd = etcd
         self.document = document
         self.folder = cluster.folder / "work"
         self.folder.mkdir(exist_ok=True)
@@ -148,10 +150,17 @@ class Demo:
     def kill(self, node):
         node.kill()
         self.announce(f"{node.name} killed with SIGKILL")
+        if self.etcd:
+            self.killed_member = self.etcd.leader()
+            self.killed_member.kill()
+            self.announce(f"{self.killed_member.name}, etcd's leader, killed with SIGKILL")
 
     def restart(self, node):
         node.start(wait=False)
         self.announce(f"{node.name} started again")
+        if self.etcd:
+            self.killed_member.start()
+            self.announce(f"{self.killed_member.name} started again")
 
     @staticmethod
     def announce(text):
@@ -188,7 +197,7 @@ class Demo:
         return not failures and not wrong and total.get("operations", 0) > 0
 
 
-def write_environment(cluster):
+def write_environment(cluster, etcd):
     """env.sh: with it every client of libhsm finds the cluster."""
     library = cluster.build / "libhsm"
     user, password = Cluster.USER, cluster.password(Cluster.USER)
@@ -204,14 +213,15 @@ def write_environment(cluster):
     path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
                     + f'export PATH={shlex.quote(str(cluster.build / "cli"))}:"$PATH"\n')
     stop = cluster.folder / "stop.sh"
+    started = [*cluster.nodes, *(etcd.members if etcd else [])]
     stop.write_text("#!/bin/sh\n# Stops the nodes; the folder stays.\nkill " +
-                    " ".join(str(node.process.pid) for node in cluster.nodes) + "\n")
+                    " ".join(str(one.process.pid) for one in started) + "\n")
     stop.chmod(0o700)
     return path, stop
 
 
-def keep(cluster):
-    path, stop = write_environment(cluster)
+def keep(cluster, etcd):
+    path, stop = write_environment(cluster, etcd)
     step("The cluster stays up")
     print(f"""   folder   {cluster.folder}
    use      . {path}
@@ -224,6 +234,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__.split("\n")[0])
     parser.add_argument("file", nargs="?", type=Path, default=ROOT / "README.md", help="what is signed and encrypted")
     parser.add_argument("--nodes", type=int, default=3, metavar="N", help="how many nodes (2 to 28; default 3)")
+    parser.add_argument("--etcd", action="store_true", help="keep the store in three members of etcd; one of them is killed too")
     parser.add_argument("--keep", action="store_true", help="leave the cluster up")
     parser.add_argument("--build", type=Path, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -233,14 +244,17 @@ def main():
         parser.error(f"{arguments.file} is not a file")
 
     folder = Path(tempfile.mkdtemp(prefix="hsm-demo-"))
-    step(f"A cluster of {arguments.nodes} nodes in {folder}")
-    cluster = Cluster(arguments.nodes, folder=folder, build=arguments.build)
+    step(f"A cluster of {arguments.nodes} nodes{' on three members of etcd' if arguments.etcd else ''} in {folder}")
     begin = time.monotonic()
+    etcd = Etcd(folder / "etcd") if arguments.etcd else None
+    cluster = Cluster(arguments.nodes, folder=folder, build=arguments.build, settings=etcd.settings if etcd else None)
     done = False
     try:
+        if etcd:
+            etcd.start()
         cluster.create()
         print(f"   created, initialized, activated, joined in {time.monotonic() - begin:.1f} s")
-        demo = Demo(cluster, arguments.file.resolve())
+        demo = Demo(cluster, arguments.file.resolve(), etcd)
         step("Keys of every kind")
         demo.generate()
         step("Signatures")
@@ -251,12 +265,14 @@ def main():
         intervals, total = demo.load()
         done = demo.report(intervals, total)
         if arguments.keep:
-            keep(cluster)
+            keep(cluster, etcd)
     except ClusterError as error:
         print(paint(str(error), "31"), file=sys.stderr)
     finally:
         if not (arguments.keep and done):
             cluster.close()
+            if etcd:
+                etcd.stop()
             if done:
                 subprocess.run(["rm", "-rf", folder], check=False)
             else:

@@ -139,7 +139,7 @@ static void wrong_values_are_named_with_their_line(void **state)
     refused("hardening: maybe\n", "must be true or false");
     refused("log-level: loud\n", "one of: error warning info debug");
     refused("state-folder: relative\n", "absolute path");
-    refused("store: etcd://x\n", "store must be sqlite:");
+    refused("store: etcd://x\n", "store must be etcd, or sqlite:");
     refused("listen: http://x:1\n", "schemes: tls+tcp tcp ipc");
     refused("listen: [tcp://]\n", "must be a URL");
     refused("name: \"a\\nb\"\n", "control characters");

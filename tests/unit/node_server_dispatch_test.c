@@ -128,7 +128,7 @@ static void noise_is_refused_as_a_whole(void **state)
                 message->data[(size_t)random() % message->len] = noise[i];
         else
             bytes_append(message, noise, len);
-        (void)dispatch_is_slow(bytes_slice(message));
+        (void)dispatch_cost(bytes_slice(message));
         dispatch(talk);
         assert_true(talk->opened.n || values_uint(&talk->opened.header, FIELD_STATUS, 0) != STATUS_OK || (round & 1));
     }
@@ -377,8 +377,8 @@ static void slow_operations_are_known_anywhere_in_a_batch(void **state)
     message_append_request(&talk->message, OP_PING, &talk->fields);
     size_t fast_until = talk->message.len;
     message_append_request(&talk->message, OP_LOGIN, &talk->fields);
-    assert_true(dispatch_is_slow(bytes_slice(&talk->message)));
-    assert_false(dispatch_is_slow(slice_of(talk->message.data, fast_until)));
+    assert_int_equal(dispatch_cost(bytes_slice(&talk->message)), COST_SLOW);
+    assert_int_equal(dispatch_cost(slice_of(talk->message.data, fast_until)), COST_FAST);
 }
 
 int main(int argc, char **argv)

@@ -64,8 +64,14 @@ static status_code list_read(struct store *store, enum store_kind kind, const ui
     return STATUS_OBJECT_NOT_FOUND;
 }
 
+static status_code list_wait(struct store *store, uint64_t revision)
+{
+    (void)store, (void)revision;
+    return STATUS_OK;
+}
+
 static const struct store_operations LIST_OPERATIONS = {
-    .changes = list_changes, .revision = list_revision, .read = list_read};
+    .changes = list_changes, .revision = list_revision, .read = list_read, .wait = list_wait};
 
 static uint64_t change(struct list_store *list, enum store_kind kind)
 {

@@ -19,7 +19,7 @@ enum operation {
 };
 
 enum operation_access { ACCESS_ANYONE, ACCESS_LOGGED_IN, ACCESS_ADMIN, ACCESS_USER, ACCESS_AUDITOR, ACCESS_LOCAL };
-enum operation_cost { COST_FAST, COST_SLOW };
+enum operation_cost { COST_FAST, COST_SLOW, COST_WRITES };
 
 struct operation_info {
     const char *name; /* as in operations.def: "KEY_PAIR_GENERATE" */
@@ -33,6 +33,10 @@ struct operation_info {
 
 /** NULL for a number that is no operation. */
 const struct operation_info *operation_info(uint64_t number);
+
+/** What this request costs: COST_WRITES only if it changes the store. Session objects live with the client, and what is
+ * done with them waits for nothing. */
+enum operation_cost operation_cost(const struct operation_info *info, const struct values *fields);
 
 extern const struct schema FIELD_SCHEMA;
 
