@@ -10,11 +10,10 @@
 #include <stdlib.h>
 #include <time.h>
 #include "observe/log.h"
+#include "store/etcd_scan.h"
 
-#define PAGE_RECORDS    500u
 #define CALL_TIMEOUT_MS 2000u
 #define AWAY_TIMEOUT_MS 300u /* when etcd did not answer lately */
-#define LOAD_TIMEOUT_MS 30000u /* for a page */
 #define PROBE_MS        500u
 #define SILENCE_MS      300u /* a watch that has not shown by then what is known to exist is replaced */
 #define RETRY_MS        200u
@@ -112,27 +111,11 @@ static void rest(struct follower *follower, unsigned ms)
 
 /* --- asking --- */
 
-static json_t *range_request(json_t *key, uint64_t revision)
-{
-    return json_pack("{s:o, s:o}", "key", key, "revision", etcd_decimal(revision));
-}
-
-/* The only pair that was asked for, borrowed from the answer; NULL when there is none. */
-static const json_t *first_pair(const json_t *answer)
-{
-    return json_array_get(json_object_get(answer, "kvs"), 0);
-}
-
 static status_code read_cluster(struct follower *follower, struct bytes *text)
 {
-    json_t *request = range_request(etcd_key(follower->of.settings, "/cluster"), 0), *answer = NULL;
-    status_code status = etcd_call(follower->of.client, "/v3/kv/range", request, CALL_TIMEOUT_MS, &answer, NULL);
+    uint64_t revision;
 
-    if (status == STATUS_OK && first_pair(answer))
-        status = etcd_bytes(first_pair(answer), "value", text);
-    json_decref(request);
-    json_decref(answer);
-    return status;
+    return etcd_get(follower->of.client, follower->of.settings, "/cluster", 0, CALL_TIMEOUT_MS, text, &revision);
 }
 
 status_code follower_cluster(struct follower *follower, struct etcd_cluster *cluster, bool *founded)
@@ -171,18 +154,11 @@ static uint64_t offset(struct follower *follower)
 /* The revision of the newest write, as of etcd's `at` (0: now). */
 static status_code head_revision(struct follower *follower, uint64_t at, uint64_t *revision)
 {
-    json_t *request = range_request(etcd_key(follower->of.settings, "/head"), at), *answer = NULL;
     unsigned timeout_ms = follower_is_away(follower) ? AWAY_TIMEOUT_MS : CALL_TIMEOUT_MS;
-    status_code status = etcd_call(follower->of.client, "/v3/kv/range", request, timeout_ms, &answer, NULL);
 
-    if (status == STATUS_OK) {
-        uint64_t newest = etcd_number(first_pair(answer), "mod_revision");
-
-        *revision = newest ? newest + offset(follower) : 0;
-    }
-    json_decref(request);
-    json_decref(answer);
-    return status;
+    TRY(etcd_get(follower->of.client, follower->of.settings, "/head", at, timeout_ms, NULL, revision));
+    *revision += *revision ? offset(follower) : 0;
+    return STATUS_OK;
 }
 
 status_code follower_newest(struct follower *follower, uint64_t *revision)
@@ -195,82 +171,30 @@ status_code follower_newest(struct follower *follower, uint64_t *revision)
 
 struct load {
     struct follower *follower;
-    struct bytes next; /* key from which the next page begins */
-    struct bytes key, value;
-    uint64_t at; /* etcd's revision of all pages; 0 before the first */
     uint64_t n;
 };
 
-static void load_release(struct load *load)
+static status_code load_record(void *context, const struct store_write *record, uint64_t revision)
 {
-    bytes_release(&load->next);
-    bytes_release(&load->key);
-    bytes_release(&load->value);
+    struct load *load = context;
+
+    CHECK(!stopping(load->follower), STATUS_CANCELLED, "the node stops");
+    load->n++;
+    return replica_follow(load->follower->of.replica, record, revision + offset(load->follower));
 }
 
-static status_code take_page(struct load *load, const json_t *pairs)
+static status_code load_all(struct follower *follower)
 {
-    const struct followed *of = &load->follower->of;
-    const json_t *pair;
-    size_t i;
+    const struct followed *of = &follower->of;
+    struct load load = {.follower = follower};
+    uint64_t at = 0, newest = 0;
 
-    json_array_foreach(pairs, i, pair)
-    {
-        struct store_write write;
-        uint64_t revision;
-
-        TRY(etcd_record_parse(of->settings, pair, &load->key, &load->value, &write, &revision));
-        TRY(replica_follow(of->replica, &write, revision + offset(load->follower)));
-        load->n++;
-    }
-    /* The key ends with the NUL that parsing added: with it, it is the smallest one behind. */
-    return bytes_assign(&load->next, bytes_slice(&load->key));
-}
-
-static status_code read_page(struct load *load, json_t **answer)
-{
-    const struct followed *of = &load->follower->of;
-    json_t *request = range_request(
-        load->next.len ? etcd_base64(bytes_slice(&load->next)) : etcd_key(of->settings, "/records/"), load->at);
-
-    json_object_set_new(request, "range_end", etcd_key(of->settings, "/records0"));
-    json_object_set_new(request, "limit", etcd_decimal(PAGE_RECORDS));
-    status_code status = etcd_call(of->client, "/v3/kv/range", request, LOAD_TIMEOUT_MS, answer, NULL);
-
-    json_decref(request);
-    return status;
-}
-
-/* *more: there is another page. */
-static status_code load_page(struct load *load, bool *more)
-{
-    json_t *answer = NULL;
-    status_code status = read_page(load, &answer);
-
-    if (status == STATUS_OK && load->at == 0) {
-        load->at = etcd_number(json_object_get(answer, "header"), "revision");
-        status = replica_empty(load->follower->of.replica, load->at + offset(load->follower));
-    }
-    if (status == STATUS_OK)
-        status = take_page(load, json_object_get(answer, "kvs"));
-    *more = json_is_true(json_object_get(answer, "more"));
-    json_decref(answer);
-    CHECK(status != STATUS_OK || !stopping(load->follower), STATUS_CANCELLED, "the node stops");
-    return status;
-}
-
-static status_code load_all(struct load *load)
-{
-    struct follower *follower = load->follower;
-    uint64_t newest = 0;
-    bool more = true;
-
-    while (more)
-        TRY(load_page(load, &more));
-    TRY(head_revision(follower, load->at, &newest));
-    TRY(replica_end(follower->of.replica, follower->of.cluster_id, newest));
-    if (load->n)
-        log_event(LOG_LEVEL_INFO, "replica read anew", "records", log_number((long long)load->n), "revision",
+    TRY(replica_empty(of->replica));
+    TRY(etcd_scan(of->client, of->settings, &at, load_record, &load));
+    TRY(head_revision(follower, at, &newest));
+    TRY(replica_end_anew(of->replica, of->cluster_id, newest));
+    if (load.n)
+        log_event(LOG_LEVEL_INFO, "replica read anew", "records", log_number((long long)load.n), "revision",
                   log_number((long long)newest), NULL);
     set_applied(follower, newest);
     return STATUS_OK;
@@ -290,11 +214,9 @@ static status_code check_cluster(struct follower *follower)
 
 static status_code reload(struct follower *follower)
 {
-    CLEANUP(load_release) struct load load = {.follower = follower};
-
     TRY(check_cluster(follower));
     TRY(replica_begin(follower->of.replica));
-    status_code status = load_all(&load);
+    status_code status = load_all(follower);
 
     if (status != STATUS_OK)
         replica_abandon(follower->of.replica);

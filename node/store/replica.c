@@ -60,14 +60,9 @@ void replica_abandon(struct replica *replica)
     sqlite3_exec(replica->writer->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-status_code replica_empty(struct replica *replica, uint64_t revision)
+status_code replica_empty(struct replica *replica)
 {
-    sqlite3_stmt *statement;
-
-    TRY(connection_execute(replica->writer, "DELETE FROM records; DELETE FROM tokens; DELETE FROM changes"));
-    TRY(connection_statement(replica->writer, STATEMENT_SET_FLOOR, &statement));
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)revision);
-    return connection_run(replica->writer, statement);
+    return connection_execute(replica->writer, "DELETE FROM records; DELETE FROM tokens; DELETE FROM changes");
 }
 
 status_code replica_follow(struct replica *replica, const struct store_write *write, uint64_t revision)
@@ -91,4 +86,10 @@ status_code replica_end(struct replica *replica, const uint8_t *cluster_id, uint
     TRY(connection_revision(replica->writer, &before));
     TRY(sqlite_advance(replica->writer, before, revision));
     return connection_execute(replica->writer, "COMMIT");
+}
+
+status_code replica_end_anew(struct replica *replica, const uint8_t *cluster_id, uint64_t revision)
+{
+    TRY(sqlite_changes_begin(replica->writer, revision));
+    return replica_end(replica, cluster_id, revision);
 }

@@ -17,12 +17,15 @@ void replica_close(struct replica *replica);
 
 status_code replica_begin(struct replica *replica);
 
-/** Empties the copy, within what was begun; the list of changes starts anew after `revision`. */
-status_code replica_empty(struct replica *replica, uint64_t revision);
+/** Empties the copy, within what was begun. */
+status_code replica_empty(struct replica *replica);
 
 /** Version: write->expected_version + 1, or gone when write->remove. */
 status_code replica_follow(struct replica *replica, const struct store_write *write, uint64_t revision);
 
 /** Commits; the copy is at `revision` then. */
 status_code replica_end(struct replica *replica, const uint8_t *cluster_id, uint64_t revision);
+
+/** The same for a copy that was emptied: the list of changes starts anew there. */
+status_code replica_end_anew(struct replica *replica, const uint8_t *cluster_id, uint64_t revision);
 void replica_abandon(struct replica *replica);

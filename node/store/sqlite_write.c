@@ -171,20 +171,41 @@ status_code sqlite_advance(struct connection *connection, uint64_t before, uint6
     return connection_run(connection, statement);
 }
 
-static status_code check_not_moved(struct connection *connection)
+status_code sqlite_changes_begin(struct connection *connection, uint64_t revision)
 {
     sqlite3_stmt *statement;
-    char target[160] = "";
+
+    TRY(connection_execute(connection, "DELETE FROM changes"));
+    TRY(connection_statement(connection, STATEMENT_SET_FLOOR, &statement));
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)revision);
+    return connection_run(connection, statement);
+}
+
+status_code sqlite_check_not_moved(struct connection *connection, char target[160])
+{
+    sqlite3_stmt *statement;
+    char found[160] = "";
     bool row;
 
     TRY(connection_statement(connection, STATEMENT_MOVED, &statement));
     status_code status = connection_step(connection, statement, &row);
     if (status == STATUS_OK && row)
-        snprintf(target, sizeof(target), "%s", (const char *)sqlite3_column_text(statement, 0));
+        snprintf(found, sizeof(found), "%s", (const char *)sqlite3_column_text(statement, 0));
     sqlite3_reset(statement);
+    if (target)
+        memcpy(target, found, sizeof(found));
     TRY(status);
-    CHECK(!row, STATUS_STORE_READ_ONLY, "this cluster moved to %s: correct the setting store of this node", target);
+    CHECK(!row, STATUS_STORE_READ_ONLY, "this cluster moved to %s: correct the setting store of this node", found);
     return STATUS_OK;
+}
+
+status_code sqlite_set_moved(struct connection *connection, const char *target)
+{
+    sqlite3_stmt *statement;
+
+    TRY(connection_statement(connection, STATEMENT_SET_MOVED, &statement));
+    sqlite3_bind_text(statement, 1, target, -1, SQLITE_TRANSIENT);
+    return connection_run(connection, statement);
 }
 
 /* All jobs in one transaction. A refused job is its own affair; any other failure fails the transaction. */
@@ -192,7 +213,7 @@ status_code sqlite_transact(struct connection *connection, const uint8_t *cluste
 {
     uint64_t revision, before;
 
-    TRY(check_not_moved(connection));
+    TRY(sqlite_check_not_moved(connection, NULL));
     TRY(connection_revision(connection, &before));
     revision = before;
     for (struct write_job *job = jobs; job; job = job->next) {

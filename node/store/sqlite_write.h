@@ -28,6 +28,15 @@ status_code sqlite_follow(struct connection *connection, const struct store_writ
 /** The store goes from revision `before` to `revision`; the list of changes is cut where it is due. */
 status_code sqlite_advance(struct connection *connection, uint64_t before, uint64_t revision);
 
+/** The list of changes begins anew after `revision`: whoever followed it from earlier on must forget all. */
+status_code sqlite_changes_begin(struct connection *connection, uint64_t revision);
+
+/** STATUS_STORE_READ_ONLY when the cluster moved elsewhere; *target (160 bytes, or NULL) then says where. */
+status_code sqlite_check_not_moved(struct connection *connection, char target[160]);
+
+/** Nothing is written here any more: the cluster moved to `target`. */
+status_code sqlite_set_moved(struct connection *connection, const char *target);
+
 /** A fresh store belongs to this cluster from now on. */
 status_code sqlite_take_cluster_id(struct connection *connection, const uint8_t *cluster_id);
 
