@@ -1,4 +1,5 @@
 /* The life of a cluster and of its nodes. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,21 @@ int run_cluster_activate(struct context *context)
     CALL("cluster activate", hsm_cluster_activate(context->cluster, options->user, password.text, password.len));
     say(context, "Active. %s is its administrator; nobody can reset that password but another administrator.",
         options->user);
+    return EXIT_OK;
+}
+
+int run_cluster_migrate_store(struct context *context)
+{
+    uint64_t n_records = 0;
+
+    if (!context->options.to)
+        return usage("cluster migrate-store needs --to: etcd, or sqlite:PATH");
+    STEP(need_endpoint(context));
+    CALL("cluster migrate-store", hsm_cluster_migrate_store(context->cluster, context->options.to, &n_records));
+    say(context,
+        "Moved %" PRIu64 " records, and checked the copy. Set `store` to %s in the configuration of every node, and "
+        "restart them.",
+        n_records, context->options.to);
     return EXIT_OK;
 }
 

@@ -22,7 +22,7 @@ struct options {
     char *config, *output, *user, *password_file, *endpoint;
     int password_fd;
     char *name, *csr, *certificate, *ca, *directory, *role, *out, *in, *key, *mechanism, *hash, *format, *signature;
-    char *label, *id, *new_password_file, *aad, *state, *self_signed, *wrapping_key, *type;
+    char *label, *id, *new_password_file, *aad, *state, *self_signed, *to, *wrapping_key, *type;
     char **attributes;
     int new_password_fd, limit, bytes, days, threads, depth, undo, session;
     double seconds, interval;
@@ -122,6 +122,7 @@ int run_ca_client(struct context *context);
 int run_cluster_create(struct context *context);
 int run_cluster_initialize(struct context *context);
 int run_cluster_activate(struct context *context);
+int run_cluster_migrate_store(struct context *context);
 int run_cluster_describe(struct context *context);
 int run_cluster_watch(struct context *context);
 int run_node_list(struct context *context);

@@ -41,6 +41,7 @@ static struct poptOption table[] = {
     TEXT("certificate", certificate, "FILE", "certificate, PEM"),
     TEXT("ca", ca, "FILE", "certificate of the CA, PEM"),
     TEXT("self-signed", self_signed, "DIRECTORY", "make a CA there and sign with it: for trying out"),
+    TEXT("to", to, "STORE", "etcd, or sqlite: and the absolute path of a file that does not exist yet"),
     TEXT("directory", directory, "DIRECTORY", "where the CA's key and certificate are"),
     TEXT("ca-directory", directory, "DIRECTORY", "as --directory"),
     TEXT("role", role, "ROLE", "user: admin, crypto-user or auditor; certificate: node or client"),

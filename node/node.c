@@ -123,18 +123,24 @@ void node_was_removed(struct node *node)
 
 /* Becoming a member. */
 
+void node_etcd_settings(const struct node_config *config, struct etcd_settings *settings)
+{
+    memset(settings, 0, sizeof *settings);
+    settings->n_endpoints = config->n_etcd_endpoints;
+    memcpy(settings->endpoints, config->etcd_endpoints, sizeof config->etcd_endpoints);
+    snprintf(settings->prefix, sizeof settings->prefix, "%s", config->etcd_prefix);
+    snprintf(settings->ca_file, sizeof settings->ca_file, "%s", config->etcd_ca_file);
+    snprintf(settings->certificate_file, sizeof settings->certificate_file, "%s", config->etcd_certificate_file);
+    snprintf(settings->key_file, sizeof settings->key_file, "%s", config->etcd_key_file);
+}
+
 static status_code open_etcd(struct node *node)
 {
-    const struct node_config *config = &node->config;
-    struct etcd_settings settings = {.n_endpoints = config->n_etcd_endpoints};
-    char replica[sizeof config->state_folder + 16];
+    struct etcd_settings settings;
+    char replica[sizeof node->config.state_folder + 16];
 
-    memcpy(settings.endpoints, config->etcd_endpoints, sizeof config->etcd_endpoints);
-    snprintf(settings.prefix, sizeof settings.prefix, "%s", config->etcd_prefix);
-    snprintf(settings.ca_file, sizeof settings.ca_file, "%s", config->etcd_ca_file);
-    snprintf(settings.certificate_file, sizeof settings.certificate_file, "%s", config->etcd_certificate_file);
-    snprintf(settings.key_file, sizeof settings.key_file, "%s", config->etcd_key_file);
-    snprintf(replica, sizeof replica, "%s/replica.db", config->state_folder);
+    node_etcd_settings(&node->config, &settings);
+    snprintf(replica, sizeof replica, "%s/replica.db", node->config.state_folder);
     return store_open_etcd(&settings, replica, identity_cluster_id(node->identity), &node->store);
 }
 

@@ -70,6 +70,9 @@ status_code node_catch_up_with_all(struct node *node);
  * as soon as the changes before it were seen. */
 void node_wrote(struct node *node, uint64_t revision);
 
+/** How the configuration says that etcd is reached. */
+void node_etcd_settings(const struct node_config *config, struct etcd_settings *settings);
+
 /** A descriptive name for a state: "uninitialized", "serving", "draining", "failed". */
 const char *node_state_name(enum node_state state);
 

@@ -3,6 +3,8 @@
 
 #include "api_call.h"
 
+#define MIGRATE_TIMEOUT_MS 3600000u
+
 static status_code cluster_create(hsm_cluster *node, const char *name, hsm_buffer *csr)
 {
     CLEANUP(call_release) struct call call;
@@ -52,6 +54,24 @@ static status_code cluster_activate(hsm_cluster *cluster, const char *user, cons
 hsm_status hsm_cluster_activate(hsm_cluster *cluster, const char *user, const void *password, size_t password_len)
 {
     return API(cluster_activate(cluster, user, password, password_len));
+}
+
+static status_code cluster_migrate_store(hsm_cluster *node, const char *target, uint64_t *n_records)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, node, OP_CLUSTER_MIGRATE_STORE));
+    TRY(call_put_text(&call, FIELD_ADDRESS, target, "target"));
+    call.request.timeout_ms = MIGRATE_TIMEOUT_MS;
+    TRY(call_run(&call));
+    if (n_records)
+        *n_records = values_uint(&call.request.answer, FIELD_COUNT, 0);
+    return STATUS_OK;
+}
+
+hsm_status hsm_cluster_migrate_store(hsm_cluster *node, const char *target, uint64_t *n_records)
+{
+    return API(cluster_migrate_store(node, target, n_records));
 }
 
 static status_code node_csr(hsm_cluster *node, hsm_buffer *csr, hsm_buffer *state)

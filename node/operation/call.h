@@ -19,6 +19,7 @@ struct call {
     struct values *answer;
     struct bytes *buffers; /* CALL_BUFFERS_MAX secret buffers, reused from call to call */
     unsigned n_buffers;
+    bool recorded; /* the handler made the entry in the audit log itself */
 };
 
 /** An empty secret buffer that lives until the answer is encoded. Put values that refer to it only after the last

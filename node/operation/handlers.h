@@ -16,6 +16,7 @@ status_code op_cluster_create(struct call *call);
 status_code op_cluster_initialize(struct call *call);
 status_code op_cluster_activate(struct call *call);
 status_code op_cluster_describe(struct call *call);
+status_code op_cluster_migrate_store(struct call *call);
 
 /* op_node.c */
 status_code op_node_describe(struct call *call);

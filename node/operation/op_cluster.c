@@ -1,6 +1,8 @@
 /* The life cycle of the cluster (DESIGN: created, initialized, activated) and what it is made of. */
 #include "identity/member.h"
 #include "operation/handlers.h"
+#include "store/etcd_client.h"
+#include "store/migrate.h"
 
 static void put_ids(struct call *call)
 {
@@ -49,5 +51,51 @@ status_code op_cluster_describe(struct call *call)
     values_put_uint(call->answer, FIELD_REVISION, atomic_load(&node->revision));
     values_put_uint(call->answer, FIELD_COUNT, n_objects);
     call_answer(call, FIELD_RECORDS, records);
+    return STATUS_OK;
+}
+
+/* From the store of this node's configuration to the one that is named. */
+static status_code migrate(struct node *node, const char *target, struct migrated *migrated)
+{
+    static const char file[] = "sqlite:";
+    const uint8_t *cluster_id = identity_cluster_id(node->identity);
+    struct etcd_settings settings;
+    bool on_etcd = strcmp(node->config.store, "etcd") == 0, to_etcd = strcmp(target, "etcd") == 0;
+
+    node_etcd_settings(&node->config, &settings);
+    CHECK(on_etcd != to_etcd, STATUS_INVALID_ARGUMENT,
+          "this node's store is %.80s: it moves from sqlite to etcd, or back", node->config.store);
+    if (to_etcd)
+        return migrate_to_etcd(node->config.store + strlen(file), &settings, cluster_id, migrated);
+    CHECK(strncmp(target, "sqlite:/", 8) == 0, STATUS_INVALID_ARGUMENT,
+          "the target must be etcd, or sqlite: and an absolute path, not %.80s", target);
+    return migrate_to_sqlite(&settings, target + strlen(file), cluster_id, migrated);
+}
+
+status_code op_cluster_migrate_store(struct call *call)
+{
+    static atomic_flag running = ATOMIC_FLAG_INIT;
+    struct migrated migrated = {0, 0};
+    struct slice name = call_bytes(call, FIELD_ADDRESS);
+    char target[257];
+
+    CHECK(call->node->store, STATUS_CLUSTER_STATE, "this node belongs to no cluster yet");
+    CHECK(!atomic_flag_test_and_set(&running), STATUS_BUSY, "the store is being moved already");
+    snprintf(target, sizeof target, "%.*s", (int)name.len, (const char *)name.data);
+    /* Before it begins: afterwards nothing can be written where this node writes. */
+    status_code status = audit_record(call->node->audit, call, STATUS_OK);
+
+    call->recorded = true;
+    if (status == STATUS_STORE_READ_ONLY || status == STATUS_CLUSTER_STATE)
+        status = STATUS_OK; /* an earlier attempt, which was recorded, closed this store */
+    if (status == STATUS_OK)
+        status = migrate(call->node, target, &migrated);
+    atomic_flag_clear(&running);
+    TRY(status);
+    log_event(LOG_LEVEL_INFO, "store moved", "to", target, "records", log_number((long long)migrated.n_records),
+              "revision", log_number((long long)migrated.revision), "hint",
+              "set `store` in the configuration of every node, and restart them", NULL);
+    values_put_uint(call->answer, FIELD_COUNT, migrated.n_records);
+    values_put_uint(call->answer, FIELD_REVISION, migrated.revision);
     return STATUS_OK;
 }

@@ -10,6 +10,7 @@ static const operation_handler HANDLERS[OPERATION_NUMBER_MAX + 1] = {
     [OP_CLUSTER_INITIALIZE] = op_cluster_initialize,
     [OP_CLUSTER_ACTIVATE] = op_cluster_activate,
     [OP_CLUSTER_DESCRIBE] = op_cluster_describe,
+    [OP_CLUSTER_MIGRATE_STORE] = op_cluster_migrate_store,
     [OP_NODE_DESCRIBE] = op_node_describe,
     [OP_NODE_CSR] = op_node_csr,
     [OP_NODE_APPROVE] = op_node_approve,

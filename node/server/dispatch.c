@@ -167,7 +167,7 @@ static status_code record(struct call *call, status_code outcome)
     struct audit *audit = state == NODE_UNINITIALIZED ? NULL : call->node->audit;
     char detail[FAILURE_DETAIL_MAX];
 
-    if (!audit || !audit_wants(audit, call->operation))
+    if (!audit || call->recorded || !audit_wants(audit, call->operation))
         return outcome;
     memcpy(detail, failure_detail(), sizeof(detail));
     status_code recorded = audit_record(audit, call, outcome);
@@ -203,6 +203,7 @@ static bool serve_next(struct exchange *exchange, uint32_t n_left)
 
     call->operation = (enum operation)number;
     call->n_buffers = 0;
+    call->recorded = false;
     values_init(&workspace->answer);
     if (status == STATUS_OK)
         status = run(exchange, info);

@@ -21,7 +21,10 @@ void etcd_cluster_make(const uint8_t cluster_id[ID_LEN], uint64_t offset, struct
 status_code etcd_cluster_parse(struct slice text, const uint8_t cluster_id[ID_LEN], struct etcd_cluster *cluster)
 {
     char id[2 * ID_LEN + 1];
+    size_t moving = strlen(ETCD_MOVING);
 
+    if (text.len > moving && memcmp(text.data, ETCD_MOVING, moving) == 0)
+        text = slice_of(text.data + moving, text.len - moving);
     hex_encode(slice_of(cluster_id, ID_LEN), id);
     CHECK(text.len > 2 * ID_LEN + 1 && text.len < ETCD_CLUSTER_MAX && memcmp(text.data, id, 2 * ID_LEN) == 0 &&
               text.data[2 * ID_LEN] == ' ',

@@ -14,6 +14,7 @@
 
 #define ETCD_KEY_MAX     256u
 #define ETCD_CLUSTER_MAX 64u
+#define ETCD_MOVING      "moving " /* before the cluster's text: nothing is written while it moves elsewhere */
 
 /** Whose the keys are, as its text stands in etcd. */
 struct etcd_cluster {

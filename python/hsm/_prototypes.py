@@ -153,6 +153,7 @@ PROTOTYPES = {
     "hsm_completion_release": (None, POINTER(Completion)),
     # admin.h
     "hsm_cluster_create": (STATUS, HANDLE, TEXT, POINTER(Buffer)),
+    "hsm_cluster_migrate_store": (STATUS, HANDLE, TEXT, POINTER(c_uint64)),
     "hsm_cluster_initialize": (STATUS, HANDLE, TEXT, TEXT),
     "hsm_cluster_activate": (STATUS, HANDLE, TEXT, DATA, c_size_t),
     "hsm_node_csr": (STATUS, HANDLE, POINTER(Buffer), POINTER(Buffer)),

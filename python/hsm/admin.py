@@ -43,6 +43,12 @@ class NodeLife(Handle):
         secret = as_secret(password)
         check(lib.hsm_cluster_activate(self._handle, as_text(user), secret, len(secret)))
 
+    def migrate_store(self, target: str) -> int:
+        """Moves the cluster to the store "etcd" or "sqlite:PATH": how many records were moved."""
+        n_records = ctypes.c_uint64()
+        check(lib.hsm_cluster_migrate_store(self._handle, as_text(target), ctypes.byref(n_records)))
+        return n_records.value
+
     def node_csr(self) -> tuple[str, str]:
         """Certificate signing request and state of a node that is to join."""
         csr, state = _take_buffers(lib.hsm_node_csr, self._handle, n=2)

@@ -38,6 +38,19 @@ HSM_API hsm_status hsm_cluster_activate(hsm_cluster *cluster, const char *user, 
                                         size_t password_len);
 
 /**
+ * Moves the cluster from one store to another: copies it, checks the copy, and closes the old one for good. Every other
+ * node should be stopped; afterwards `store` in the configuration of each node has to follow, and they are restarted.
+ * May take minutes; interrupted, it is called again.
+ *
+ * @param node       the own socket of a node whose configuration can reach both stores
+ * @param target     "etcd", or "sqlite:" and the absolute path of a file that does not exist yet
+ * @param n_records  out: how many records were moved; may be NULL
+ * @return HSM_OK; HSM_ALREADY_EXISTS when the target is not empty; HSM_STORE_UNAVAILABLE; HSM_STORE_LOCKED;
+ * HSM_NOT_PERMITTED when the endpoint is not the node's own socket
+ */
+HSM_API hsm_status hsm_cluster_migrate_store(hsm_cluster *node, const char *target, uint64_t *n_records);
+
+/**
  * The certificate signing request of a node that is to join.
  *
  * @param node  the node's own socket

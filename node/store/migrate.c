@@ -1,0 +1,362 @@
+/* See migrate.h. */
+#include "store/migrate.h"
+
+#include <stdio.h>
+#include <unistd.h>
+#include "store/etcd_scan.h"
+#include "store/fingerprint.h"
+#include "store/sqlite_write.h"
+
+#define TIMEOUT_MS  5000u
+#define BATCH_KEYS  100u                /* etcd takes 128 operations in a transaction */
+#define BATCH_BYTES ((size_t)512 << 10) /* and 1.5 MiB */
+
+struct move {
+    struct etcd_client *client;
+    const struct etcd_settings *settings;
+    const uint8_t *cluster_id;
+    struct connection *file;
+    struct etcd_cluster cluster;
+};
+
+static void move_release(struct move *move)
+{
+    if (move->file)
+        sqlite_connection_close(move->file);
+    etcd_client_close(move->client);
+}
+
+/* --- all records of an SQLite store, in the order that etcd has --- */
+
+static status_code visit_row(sqlite3_stmt *statement, record_visitor visit, void *context)
+{
+    struct slice id = statement_bytes(statement, 1), tokens = statement_bytes(statement, 3);
+    struct store_write record = {.kind = (enum store_kind)sqlite3_column_int(statement, 0),
+                                 .expected_version = (uint64_t)sqlite3_column_int64(statement, 2) - 1,
+                                 .tokens = (const struct index_token *)tokens.data,
+                                 .n_tokens = tokens.len / TOKEN_LEN,
+                                 .value = statement_bytes(statement, 4)};
+
+    CHECK(id.len == ID_LEN, STATUS_STORE_DAMAGED, "a record has an id of %zu bytes: restore from a backup", id.len);
+    memcpy(record.id, id.data, ID_LEN);
+    return visit(context, &record, 0);
+}
+
+static status_code sqlite_scan(struct connection *file, record_visitor visit, void *context)
+{
+    sqlite3_stmt *statement;
+    status_code status;
+    bool row;
+
+    TRY(connection_statement(file, STATEMENT_ALL, &statement));
+    while ((status = connection_step(file, statement, &row)) == STATUS_OK && row) {
+        status = visit_row(statement, visit, context);
+        if (status != STATUS_OK)
+            break;
+    }
+    sqlite3_reset(statement);
+    return status;
+}
+
+/* --- comparing --- */
+
+static status_code add_record(void *context, const struct store_write *record, uint64_t revision)
+{
+    (void)revision;
+    return fingerprint_add(context, record);
+}
+
+static status_code compare(struct move *move, uint64_t *n)
+{
+    CLEANUP(fingerprint_release) struct fingerprint here = {NULL, 0}, there = {NULL, 0};
+    uint8_t ours[32], theirs[32];
+    uint64_t at = 0;
+
+    TRY(fingerprint_begin(&here));
+    TRY(fingerprint_begin(&there));
+    TRY(sqlite_scan(move->file, add_record, &here));
+    TRY(etcd_scan(move->client, move->settings, &at, add_record, &there));
+    TRY(fingerprint_end(&here, ours));
+    TRY(fingerprint_end(&there, theirs));
+    CHECK(here.n == there.n && memcmp(ours, theirs, sizeof(ours)) == 0, STATUS_STORE_DAMAGED,
+          "the copy differs: %llu records in the file, %llu in etcd; nothing was moved", (unsigned long long)here.n,
+          (unsigned long long)there.n);
+    *n = here.n;
+    return STATUS_OK;
+}
+
+/* --- etcd's side --- */
+
+static json_t *put_key(const struct move *move, const char *name, const char *text)
+{
+    return json_pack("{s:{s:o, s:o}}", "request_put", "key", etcd_key(move->settings, name), "value",
+                     etcd_base64(slice_text(text)));
+}
+
+/* Only if what stands under /cluster is `expected` (NULL: nothing). Takes over `changes`. */
+static status_code transact(struct move *move, const char *expected, json_t *changes)
+{
+    json_t *key = etcd_key(move->settings, "/cluster"), *answer = NULL;
+    json_t *condition = expected ? json_pack("{s:o, s:s, s:s, s:o}", "key", key, "target", "VALUE", "result", "EQUAL",
+                                             "value", etcd_base64(slice_text(expected)))
+                                 : json_pack("{s:o, s:s, s:s, s:s}", "key", key, "target", "MOD", "result", "EQUAL",
+                                             "mod_revision", "0");
+    json_t *request = json_pack("{s:[o], s:o}", "compare", condition, "success", changes);
+    status_code status = etcd_call(move->client, "/v3/kv/txn", request, TIMEOUT_MS, &answer, NULL);
+    bool done = json_is_true(json_object_get(answer, "succeeded"));
+
+    json_decref(request);
+    json_decref(answer);
+    TRY(status);
+    CHECK(done, STATUS_CONFLICT, "somebody else changes %s/cluster in etcd", move->settings->prefix);
+    return STATUS_OK;
+}
+
+static status_code read_cluster_text(struct move *move, struct bytes *text)
+{
+    uint64_t revision;
+
+    TRY(etcd_get(move->client, move->settings, "/cluster", 0, TIMEOUT_MS, text, &revision));
+    CHECK(bytes_append(text, "", 1), STATUS_OUT_OF_MEMORY, "no memory"); /* a string from here on */
+    return STATUS_OK;
+}
+
+static status_code remove_records(struct move *move)
+{
+    json_t *request = json_pack("{s:o, s:o}", "key", etcd_key(move->settings, "/records/"), "range_end",
+                                etcd_key(move->settings, "/records0"));
+    json_t *answer = NULL;
+    status_code status = etcd_call(move->client, "/v3/kv/deleterange", request, TIMEOUT_MS, &answer, NULL);
+
+    json_decref(request);
+    json_decref(answer);
+    return status;
+}
+
+/* --- to etcd --- */
+
+struct batch {
+    struct move *move;
+    json_t *changes;
+    size_t bytes;
+    struct bytes value;
+};
+
+static void batch_release(struct batch *batch)
+{
+    json_decref(batch->changes);
+    bytes_release(&batch->value);
+}
+
+static status_code send_batch(struct batch *batch)
+{
+    json_t *changes = batch->changes;
+
+    if (json_array_size(changes) == 0)
+        return STATUS_OK;
+    batch->changes = json_array();
+    batch->bytes = 0;
+    return transact(batch->move, NULL, changes);
+}
+
+static status_code copy_record(void *context, const struct store_write *record, uint64_t revision)
+{
+    struct batch *batch = context;
+
+    (void)revision;
+    TRY(etcd_record_value(record, &batch->value));
+    if (json_array_size(batch->changes) >= BATCH_KEYS || batch->bytes + batch->value.len > BATCH_BYTES)
+        TRY(send_batch(batch));
+    batch->bytes += batch->value.len;
+    json_array_append_new(batch->changes, json_pack("{s:{s:o, s:o}}", "request_put", "key",
+                                                    etcd_record_key(batch->move->settings, record->kind, record->id),
+                                                    "value", etcd_base64(bytes_slice(&batch->value))));
+    return STATUS_OK;
+}
+
+static status_code copy_to_etcd(struct move *move)
+{
+    CLEANUP(batch_release) struct batch batch = {.move = move, .changes = json_array()};
+
+    TRY(sqlite_scan(move->file, copy_record, &batch));
+    return send_batch(&batch);
+}
+
+static status_code refuse_record(void *context, const struct store_write *record, uint64_t revision)
+{
+    const struct move *move = context;
+
+    (void)record, (void)revision;
+    FAIL(STATUS_ALREADY_EXISTS,
+         "etcd holds records under %s, but no cluster: choose another etcd-prefix, or delete them (etcdctl del "
+         "--prefix)",
+         move->settings->prefix);
+}
+
+/* What is left of the same move, interrupted after its source was closed, is ours to replace. */
+static status_code prepare_etcd(struct move *move, bool resumed)
+{
+    CLEANUP(bytes_release) struct bytes text = BYTES_INIT;
+    uint64_t at = 0;
+
+    TRY(read_cluster_text(move, &text));
+    CHECK(text.len == 1, STATUS_ALREADY_EXISTS, "etcd holds a cluster under %s: \"%.80s\"", move->settings->prefix,
+          (const char *)text.data);
+    return resumed ? remove_records(move) : etcd_scan(move->client, move->settings, &at, refuse_record, move);
+}
+
+static status_code check_source(struct move *move, const char *target, bool *resumed)
+{
+    char moved[160];
+    status_code status = sqlite_check_not_moved(move->file, moved);
+
+    *resumed = status != STATUS_OK && strcmp(moved, target) == 0;
+    return *resumed ? STATUS_OK : status;
+}
+
+static status_code copy_and_close_source(struct move *move, const char *target, struct migrated *migrated)
+{
+    TRY(copy_to_etcd(move));
+    TRY(compare(move, &migrated->n_records));
+    TRY(connection_revision(move->file, &migrated->revision));
+    TRY(sqlite_set_moved(move->file, target));
+    return connection_execute(move->file, "COMMIT");
+}
+
+static status_code open_target(struct move *move, uint64_t revision)
+{
+    struct etcd_cluster cluster;
+
+    etcd_cluster_make(move->cluster_id, revision, &cluster);
+    return transact(move, NULL,
+                    json_pack("[o, o]", put_key(move, "/cluster", cluster.text), put_key(move, "/head", "")));
+}
+
+/* With the file's lock held, which keeps every node from writing. */
+static status_code move_to_etcd(struct move *move, const char *target, struct migrated *migrated)
+{
+    char detail[FAILURE_DETAIL_MAX];
+    bool resumed;
+
+    TRY(check_source(move, target, &resumed));
+    TRY(prepare_etcd(move, resumed));
+    status_code status = copy_and_close_source(move, target, migrated);
+
+    if (status == STATUS_OK)
+        return open_target(move, migrated->revision);
+    memcpy(detail, failure_detail(), sizeof(detail));
+    remove_records(move); /* best effort: the next attempt says what is left */
+    return failure_set(status, "%s", detail);
+}
+
+static status_code check_file(struct move *move)
+{
+    sqlite3_stmt *statement;
+    bool row, same = false;
+
+    TRY(connection_statement(move->file, STATEMENT_GET_CLUSTER, &statement));
+    status_code status = connection_step(move->file, statement, &row);
+    if (status == STATUS_OK && row)
+        same = slice_equal(statement_bytes(statement, 0), slice_of(move->cluster_id, ID_LEN));
+    sqlite3_reset(statement);
+    TRY(status);
+    CHECK(same, STATUS_STORE_FOREIGN, "the file does not hold this node's cluster");
+    return STATUS_OK;
+}
+
+status_code migrate_to_etcd(const char *path, const struct etcd_settings *settings, const uint8_t cluster_id[ID_LEN],
+                            struct migrated *migrated)
+{
+    CLEANUP(move_release) struct move move = {.settings = settings, .cluster_id = cluster_id};
+    char target[160];
+
+    snprintf(target, sizeof(target), "etcd, prefix %s", settings->prefix);
+    TRY(etcd_client_open(settings, &move.client));
+    TRY(sqlite_connection_open(path, &move.file));
+    TRY(check_file(&move));
+    TRY(connection_execute(move.file, "BEGIN IMMEDIATE"));
+    return move_to_etcd(&move, target, migrated); /* closing the connection rolls back what was not committed */
+}
+
+/* --- to SQLite --- */
+
+static status_code take_record(void *context, const struct store_write *record, uint64_t revision)
+{
+    struct move *move = context;
+
+    return sqlite_follow(move->file, record, revision + move->cluster.offset);
+}
+
+static status_code check_fresh(struct move *move, const char *path)
+{
+    sqlite3_stmt *statement;
+    bool row;
+
+    TRY(connection_statement(move->file, STATEMENT_ALL, &statement));
+    status_code status = connection_step(move->file, statement, &row);
+    sqlite3_reset(statement);
+    TRY(status);
+    CHECK(!row, STATUS_ALREADY_EXISTS, "%s holds records: choose a file that does not exist yet", path);
+    return STATUS_OK;
+}
+
+static status_code copy_to_sqlite(struct move *move, struct migrated *migrated)
+{
+    uint64_t at = 0, head = 0;
+
+    TRY(connection_execute(move->file, "BEGIN IMMEDIATE"));
+    TRY(etcd_scan(move->client, move->settings, &at, take_record, move));
+    TRY(etcd_get(move->client, move->settings, "/head", at, TIMEOUT_MS, NULL, &head));
+    migrated->revision = head + move->cluster.offset;
+    TRY(sqlite_take_cluster_id(move->file, move->cluster_id));
+    TRY(sqlite_changes_begin(move->file, migrated->revision));
+    TRY(sqlite_advance(move->file, 0, migrated->revision));
+    TRY(connection_execute(move->file, "COMMIT"));
+    return compare(move, &migrated->n_records);
+}
+
+static void remove_file(const char *path)
+{
+    char name[1100];
+
+    unlink(path);
+    snprintf(name, sizeof(name), "%s-wal", path);
+    unlink(name);
+    snprintf(name, sizeof(name), "%s-shm", path);
+    unlink(name);
+}
+
+/* etcd is closed for writing by a prefix of the cluster's text, which every write demands without it. */
+static status_code move_to_sqlite(struct move *move, const char *path, const char *closed, struct migrated *migrated)
+{
+    char detail[FAILURE_DETAIL_MAX], moved[300];
+    status_code status = copy_to_sqlite(move, migrated);
+
+    if (status == STATUS_OK) {
+        snprintf(moved, sizeof(moved), "moved to sqlite:%.200s", path);
+        return transact(move, closed, json_pack("[o]", put_key(move, "/cluster", moved)));
+    }
+    memcpy(detail, failure_detail(), sizeof(detail));
+    sqlite_connection_close(move->file);
+    move->file = NULL;
+    remove_file(path);
+    transact(move, closed, json_pack("[o]", put_key(move, "/cluster", move->cluster.text)));
+    return failure_set(status, "%s", detail);
+}
+
+status_code migrate_to_sqlite(const struct etcd_settings *settings, const char *path, const uint8_t cluster_id[ID_LEN],
+                              struct migrated *migrated)
+{
+    CLEANUP(move_release) struct move move = {.settings = settings, .cluster_id = cluster_id};
+    CLEANUP(bytes_release) struct bytes text = BYTES_INIT;
+    char closed[ETCD_CLUSTER_MAX + sizeof(ETCD_MOVING)];
+
+    TRY(etcd_client_open(settings, &move.client));
+    TRY(read_cluster_text(&move, &text));
+    TRY(etcd_cluster_parse(slice_text((const char *)text.data), cluster_id, &move.cluster));
+    TRY(sqlite_connection_open(path, &move.file));
+    TRY(check_fresh(&move, path));
+    snprintf(closed, sizeof(closed), ETCD_MOVING "%s", move.cluster.text);
+    TRY(transact(&move, (const char *)text.data, json_pack("[o]", put_key(&move, "/cluster", closed))));
+    return move_to_sqlite(&move, path, closed, migrated);
+}
