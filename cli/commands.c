@@ -15,7 +15,7 @@ const struct command COMMANDS[] = {
     {"cluster activate", "", 0, 0, "new-password-file new-password-fd", "make the first administrator (--user)",
      run_cluster_activate},
     {"cluster migrate-store", "", 0, 0, "endpoint to",
-     "move the cluster to another store: etcd, or sqlite:PATH; then set `store` of each node",
+     "move the cluster to another store: etcd, or sqlite",
      run_cluster_migrate_store},
     {"cluster describe", "", 0, 0, "", "show the cluster and its nodes", run_cluster_describe},
     {"cluster watch", "", 0, 0, "interval", "show the nodes, again and again", run_cluster_watch},
