@@ -132,8 +132,8 @@ static void check_age(struct node *node)
         return;
     bool stale = age_ms > limit_ms;
     if (atomic_exchange(&node->stale, stale) != stale)
-        log_event(stale ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, stale ? "too long out of touch" : "in touch again", "age_ms",
-                  log_number((long long)age_ms), "limit_ms", log_number((long long)limit_ms), NULL);
+        log_event(stale ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, stale ? "too long out of touch" : "in touch again",
+                  "age_ms", log_number((long long)age_ms), "limit_ms", log_number((long long)limit_ms), NULL);
 }
 
 static void *run(void *context)

@@ -58,8 +58,7 @@ static void put_operations(void)
 
         if (!info)
             continue;
-        put("| %u | %s: %s | %s | %s | ", (unsigned)i, info->name, info->doc, access[info->access],
-            cost[info->cost]);
+        put("| %u | %s: %s | %s | %s | ", (unsigned)i, info->name, info->doc, access[info->access], cost[info->cost]);
         put_fields(info->required);
         put(" | ");
         put_fields(info->optional);

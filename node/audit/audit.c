@@ -11,7 +11,7 @@
 #include "audit/audit_rules.h"
 
 #define BATCH_EVENTS   (STORE_WRITES_MAX - 1) /* and the head */
-#define QUEUE_MAX      16384u /* then those who need not wait do */
+#define QUEUE_MAX      16384u                 /* then those who need not wait do */
 #define WRITE_EVERY_MS 500u
 
 struct waiting {

@@ -66,7 +66,8 @@ const struct setting SETTINGS[] = {
     NUMBER("workers", workers, 0, 32, "0", "Threads that answer requests; 0: one a processor."),
     NUMBER("slow-workers", slow_workers, 1, 16, "2", "Threads for what takes long: RSA key generation, logins."),
     NUMBER("store-workers", store_workers, 1, 16, "8",
-           "Threads for changes, which wait for the store's disk or network; those that wait together are written together."),
+           "Threads for changes, which wait for the store's disk or network; those that wait together are written "
+           "together."),
     NUMBER("object-cache", object_cache, 16, 10000000, "20000", "Keys and other objects kept opened in memory."),
     NUMBER("tail-interval-ms", tail_interval_ms, 1, 60000, "20",
            "How often changes made by other nodes are looked for, in milliseconds."),

@@ -266,8 +266,8 @@ static status_code look(struct search *search, struct slice cursor, struct bytes
     return values_has(&search->template, ATTRIBUTE_UNIQUE_ID) ? run_by_id(search) : run(search, cursor, next_cursor);
 }
 
-/** Whether other nodes have written what this one had not seen, and now has. While that cannot be known, what is here is
- * the answer: applications ask for objects that may not exist. */
+/** Whether other nodes have written what this one had not seen, and now has. While that cannot be known, what is here
+ * is the answer: applications ask for objects that may not exist. */
 static bool there_is_more(struct node *node)
 {
     const struct store_operations *operations = node->store->operations;

@@ -165,7 +165,8 @@ void server_drain(struct server *server)
 
 bool server_idle(struct server *server)
 {
-    bool idle = slow_pool_idle(server->slow_pool) && slow_pool_idle(server->write_pool) && reactors_idle(server->reactors);
+    bool idle =
+        slow_pool_idle(server->slow_pool) && slow_pool_idle(server->write_pool) && reactors_idle(server->reactors);
 
     pthread_mutex_lock(&server->lock);
     for (unsigned i = 0; i < 2 * NODE_LISTENERS_MAX && idle; i++) {

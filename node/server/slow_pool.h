@@ -1,5 +1,6 @@
-/* A slow pool: a few threads for messages whose operations take long, so that nothing queues behind them. There are two:
- * for what computes (key pairs, passwords), and for what waits for the store. What waits is bounded in number and in bytes; beyond that clients are told to try elsewhere. */
+/* A slow pool: a few threads for messages whose operations take long, so that nothing queues behind them. There are
+ * two: for what computes (key pairs, passwords), and for what waits for the store. What waits is bounded in number and
+ * in bytes; beyond that clients are told to try elsewhere. */
 #pragma once
 
 #include "protocol/bytes.h"

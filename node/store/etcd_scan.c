@@ -44,9 +44,8 @@ static status_code visit_pairs(struct scan *scan, const json_t *pairs)
 static status_code read_page(struct scan *scan, bool *more)
 {
     json_t *answer = NULL;
-    json_t *request = range_request(scan->key.len ? etcd_base64(bytes_slice(&scan->key))
-                                                  : etcd_key(scan->settings, "/records/"),
-                                    scan->at);
+    json_t *request = range_request(
+        scan->key.len ? etcd_base64(bytes_slice(&scan->key)) : etcd_key(scan->settings, "/records/"), scan->at);
 
     json_object_set_new(request, "range_end", etcd_key(scan->settings, "/records0"));
     json_object_set_new(request, "limit", etcd_decimal(PAGE_RECORDS));

@@ -10,7 +10,7 @@
 
 /* Other nodes may give tickets a longer life than this one does. */
 #define LIFETIMES      2u
-#define PURGE_INTERVAL 32u  /* logouts */
+#define PURGE_INTERVAL 32u              /* logouts */
 #define PURGE_PAGE     STORE_WRITES_MAX /* records */
 
 enum { REVOCATION_UNTIL_MS = 1 };

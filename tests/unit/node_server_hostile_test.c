@@ -127,7 +127,8 @@ static void random_bytes_break_nothing(void **state)
 static void dripping_bytes_cost_nothing_and_arrive(void **state)
 {
     struct served *served = *state;
-    struct wire wire = wire_open(served, served_url(served, LISTEN_TCP)), half = wire_connect(served_url(served, LISTEN_TLS), NULL);
+    struct wire wire = wire_open(served, served_url(served, LISTEN_TCP)),
+                half = wire_connect(served_url(served, LISTEN_TLS), NULL);
     struct bytes message = BYTES_INIT, reply = BYTES_INIT;
     uint8_t header[SP_TCP_HEADER_LEN];
     static const uint8_t id_bytes[] = {0x80, 0, 0, 9}, record[] = {0x16, 3, 1, 2, 0, 1};
