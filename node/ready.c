@@ -95,6 +95,13 @@ status_code node_write_ready(struct node *node)
 
 status_code node_announce(struct node *node)
 {
-    TRY(members_put_own(node));
+    status_code code = members_put_own(node);
+
+    /* Existing keys are served all the same; the other nodes go on naming the address that they know. */
+    if (code == STATUS_STORE_UNAVAILABLE)
+        log_event(LOG_LEVEL_WARNING, "address not announced", "detail", failure_detail(), "hint",
+                  "restart this node when the store is back", NULL);
+    else
+        TRY(code);
     return node_write_ready(node);
 }
