@@ -42,17 +42,20 @@ static json_t *row_of(struct context *context, const hsm_node_info *node, json_t
         json_real(rate(before, node->address, "messages", strtod(fact(description, "messages"), NULL), seconds)));
     json_object_set_new(
         row, "kib_in_s",
-        json_real(rate(before, node->address, "in", strtod(fact(description, "bytes_in"), NULL) / 1024, seconds)));
+        json_real(rate(before, node->address, "in", strtod(fact(description, "bytes-in"), NULL) / 1024, seconds)));
     json_object_set_new(row, "connections", json_string(fact(description, "connections")));
-    json_object_set_new(row, "objects_cached", json_string(fact(description, "objects_cached")));
+    json_object_set_new(row, "objects_cached", json_string(fact(description, "objects-cached")));
+    json_object_set_new(row, "version", json_string(fact(description, "version")));
+    json_object_set_new(row, "revision", json_integer((json_int_t)description->revision));
+    json_object_set_new(row, "behind_ms", json_string(fact(description, "store-age-ms")));
     hsm_node_description_free(description);
     return row;
 }
 
 int run_top(struct context *context)
 {
-    static const char *const columns[] = {"name",     "zone",        "state",         "messages_s",
-                                          "kib_in_s", "connections", "objects_cached"};
+    static const char *const columns[] = {"name",     "zone",        "state",          "version",  "messages_s",
+                                          "kib_in_s", "connections", "objects_cached", "revision", "behind_ms"};
     double interval = context->options.interval > 0 ? context->options.interval : 1;
     bool once = context->json || !isatty(STDOUT_FILENO);
     json_auto_t *before = json_object();
@@ -69,7 +72,7 @@ int run_top(struct context *context)
         if (!once)
             printf("\x1b[H\x1b[2J");
         if (!once || round == 1)
-            STEP(output_rows(context, rows, columns, 7));
+            STEP(output_rows(context, rows, columns, sizeof(columns) / sizeof(*columns)));
         if (once && round == 1)
             break;
         fflush(stdout);

@@ -91,6 +91,16 @@ status_code node_catch_up_with_all(struct node *node)
     return node_catch_up(node, newest);
 }
 
+uint64_t node_store_age_ms(struct node *node)
+{
+    uint64_t age_ms = 0;
+
+    /* The store is there for good once the node is a member. */
+    if (atomic_load(&node->state) != NODE_UNINITIALIZED && node->store)
+        node->store->operations->age(node->store, &age_ms);
+    return age_ms;
+}
+
 void node_wrote(struct node *node, uint64_t revision)
 {
     uint64_t before = revision - 1;

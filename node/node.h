@@ -66,6 +66,9 @@ status_code node_catch_up(struct node *node, uint64_t revision);
 /** Makes the caches reflect whatever any node has written by now. STATUS_STORE_UNAVAILABLE when nobody can say. */
 status_code node_catch_up_with_all(struct node *node);
 
+/** How long ago this node was last known to reflect the newest revision, in milliseconds; 0 without a store. */
+uint64_t node_store_age_ms(struct node *node);
+
 /** A write of our own reached `revision`: what it changed was forgotten by the writer, so the caches may follow to it
  * as soon as the changes before it were seen. */
 void node_wrote(struct node *node, uint64_t revision);

@@ -252,6 +252,9 @@ static void render_node(struct node *node, struct bytes *page)
         print(page, "hsmd_state{state=\"%s\"} %d\n", node_state_name(STATES[i]), STATES[i] == state);
     print_head(page, "hsmd_cluster_active", "gauge", "1 once the first administrator exists");
     print(page, "hsmd_cluster_active %d\n", (int)atomic_load(&node->cluster_active));
+    print_head(page, "hsmd_store_age_seconds", "gauge",
+               "Time since this node was last known to reflect the store's newest revision");
+    print(page, "hsmd_store_age_seconds %.3f\n", (double)node_store_age_ms(node) / 1000);
     print_head(page, "hsmd_store_revision", "gauge", "Revision of the store that this node has caught up with");
     print(page, "hsmd_store_revision %" PRIu64 "\n", (uint64_t)atomic_load(&node->revision));
     print_head(page, "hsmd_start_time_seconds", "gauge", "Start of the node, seconds since 1970-01-01 UTC");

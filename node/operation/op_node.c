@@ -65,6 +65,7 @@ static status_code list_facts(struct node *node, struct bytes *facts, struct byt
     put_number(facts, &n, "started-ms", (int64_t)node->started_ms);
     for (size_t i = 0; i < sizeof METRIC_FACTS / sizeof *METRIC_FACTS; i++)
         put_number(facts, &n, METRIC_FACTS[i].name, metric_value(METRIC_FACTS[i].metric));
+    put_number(facts, &n, "store-age-ms", (int64_t)node_store_age_ms(node));
     put_operations(facts, &n);
     write_array(records, n);
     write_encoded(records, bytes_slice(facts));

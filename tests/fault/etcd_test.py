@@ -172,3 +172,15 @@ def test_a_foreign_prefix_is_refused(cluster, etcd, tmp_path):
         with other:
             pass
     assert "etcd holds" in str(refused.value)
+
+
+def test_how_far_behind_a_node_is_can_be_seen(cluster, etcd):
+    def rows():
+        return {row["name"]: row for row in cluster.json("top")}
+
+    shown = rows()
+    assert set(shown) == {node.name for node in cluster.nodes}
+    assert all(0 <= float(row["behind_ms"]) < 5000 and row["version"] for row in shown.values())
+    etcd.stop()
+    time.sleep(1.5)
+    assert all(float(row["behind_ms"]) >= 1000 for row in rows().values())
