@@ -107,7 +107,7 @@ enum operation_cost dispatch_cost(struct slice message)
     uint32_t n;
 
     if (read_array(&reader, &n) != STATUS_OK || n < 3 || read_any(&reader, &skipped) != STATUS_OK ||
-        read_any(&reader, &skipped) != STATUS_OK || read_array(&reader, &n) != STATUS_OK)
+        read_any(&reader, &skipped) != STATUS_OK || read_array(&reader, &n) != STATUS_OK || n > BATCH_MAX)
         return COST_FAST;
     for (uint32_t i = 0; i < n && highest != COST_SLOW && request_cost(&reader, &cost) == STATUS_OK; i++) {
         if (cost != COST_FAST)
