@@ -2,7 +2,6 @@
 #include "store/migrate.h"
 
 #include <stdio.h>
-#include <unistd.h>
 #include "store/etcd_scan.h"
 #include "store/fingerprint.h"
 #include "store/sqlite_write.h"
@@ -287,17 +286,17 @@ static status_code take_record(void *context, const struct store_write *record, 
     return sqlite_follow(move->file, record, revision + move->cluster.offset);
 }
 
-static status_code check_fresh(struct move *move, const char *path)
+static status_code is_fresh(struct connection *file, bool *fresh)
 {
     sqlite3_stmt *statement;
-    bool row;
+    bool row = false;
 
-    TRY(connection_statement(move->file, STATEMENT_ALL, &statement));
-    status_code status = connection_step(move->file, statement, &row);
+    TRY(connection_statement(file, STATEMENT_ALL, &statement));
+    status_code status = connection_step(file, statement, &row);
+
     sqlite3_reset(statement);
-    TRY(status);
-    CHECK(!row, STATUS_ALREADY_EXISTS, "%s holds records: choose a file that does not exist yet", path);
-    return STATUS_OK;
+    *fresh = !row;
+    return status;
 }
 
 static status_code copy_to_sqlite(struct move *move, struct migrated *migrated)
@@ -315,33 +314,37 @@ static status_code copy_to_sqlite(struct move *move, struct migrated *migrated)
     return compare(move, &migrated->n_records);
 }
 
-static void remove_file(const char *path)
+/* etcd is closed for writing by a prefix of the cluster's text, which every write demands without it. */
+static status_code close_etcd(struct move *move, const char *closed, const char *path)
 {
-    char name[1100];
+    char moved[300];
 
-    unlink(path);
-    snprintf(name, sizeof(name), "%s-wal", path);
-    unlink(name);
-    snprintf(name, sizeof(name), "%s-shm", path);
-    unlink(name);
+    snprintf(moved, sizeof(moved), "moved to sqlite:%.200s", path);
+    return transact(move, closed, json_pack("[o]", put_key(move, "/cluster", moved)));
 }
 
-/* etcd is closed for writing by a prefix of the cluster's text, which every write demands without it. */
 static status_code move_to_sqlite(struct move *move, const char *path, const char *closed, struct migrated *migrated)
 {
-    char detail[FAILURE_DETAIL_MAX], moved[300];
+    char detail[FAILURE_DETAIL_MAX];
     status_code status = copy_to_sqlite(move, migrated);
 
-    if (status == STATUS_OK) {
-        snprintf(moved, sizeof(moved), "moved to sqlite:%.200s", path);
-        return transact(move, closed, json_pack("[o]", put_key(move, "/cluster", moved)));
-    }
+    if (status == STATUS_OK)
+        return close_etcd(move, closed, path);
     memcpy(detail, failure_detail(), sizeof(detail));
     sqlite_connection_close(move->file);
     move->file = NULL;
-    remove_file(path);
+    sqlite_remove_files(path);
     transact(move, closed, json_pack("[o]", put_key(move, "/cluster", move->cluster.text)));
     return failure_set(status, "%s", detail);
+}
+
+/* The copy was made by an attempt that ended before etcd was closed for good; it holds all, or it is not touched. */
+static status_code finish_move(struct move *move, const char *path, const char *closed, struct migrated *migrated)
+{
+    TRY(check_file(move));
+    TRY(compare(move, &migrated->n_records));
+    TRY(connection_revision(move->file, &migrated->revision));
+    return close_etcd(move, closed, path);
 }
 
 status_code migrate_to_sqlite(const struct etcd_settings *settings, const char *path, const uint8_t cluster_id[ID_LEN],
@@ -350,13 +353,17 @@ status_code migrate_to_sqlite(const struct etcd_settings *settings, const char *
     CLEANUP(move_release) struct move move = {.settings = settings, .cluster_id = cluster_id};
     CLEANUP(bytes_release) struct bytes text = BYTES_INIT;
     char closed[ETCD_CLUSTER_MAX + sizeof(ETCD_MOVING)];
+    bool fresh = false;
 
     TRY(etcd_client_open(settings, &move.client));
     TRY(read_cluster_text(&move, &text));
     TRY(etcd_cluster_parse(slice_text((const char *)text.data), cluster_id, &move.cluster));
     TRY(sqlite_connection_open(path, &move.file));
-    TRY(check_fresh(&move, path));
+    TRY(is_fresh(move.file, &fresh));
     snprintf(closed, sizeof(closed), ETCD_MOVING "%s", move.cluster.text);
+    bool resumed = strcmp((const char *)text.data, closed) == 0;
+
+    CHECK(fresh || resumed, STATUS_ALREADY_EXISTS, "%s holds records: choose a file that does not exist yet", path);
     TRY(transact(&move, (const char *)text.data, json_pack("[o]", put_key(&move, "/cluster", closed))));
-    return move_to_sqlite(&move, path, closed, migrated);
+    return fresh ? move_to_sqlite(&move, path, closed, migrated) : finish_move(&move, path, closed, migrated);
 }

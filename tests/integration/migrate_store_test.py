@@ -108,6 +108,23 @@ def test_a_move_that_was_interrupted_goes_on(cluster, etcd):
     session.verify(public, ECDSA, b"data", session.sign(private, ECDSA, b"data"))
 
 
+def test_a_move_back_that_was_interrupted_goes_on(cluster, etcd, tmp_path):
+    """The node dies after the copy was made and before etcd was closed for good."""
+    session = open_session(cluster)
+    public, private = session.key_pair_generate_ec("signer", hsm.CURVE_P256)
+    move(cluster, "etcd")
+    use_store(cluster, "etcd")
+    key = "/test_a_move_back_that_was_interrupted_goes_on/cluster"
+    text = etcd.ctl("get", key, "--print-value-only").strip()
+    store = f"sqlite:{tmp_path / 'back.db'}"
+    move(cluster, store)
+    etcd.ctl("put", key, f"moving {text}")
+    move(cluster, store)
+    assert "moved to sqlite" in etcd.ctl("get", key, "--print-value-only")
+    use_store(cluster, store)
+    open_session(cluster).verify(public, ECDSA, b"data", session.sign(private, ECDSA, b"data"))
+
+
 def test_without_etcd_nothing_happens(cluster):
     cluster.nodes[0].stop()
     cluster.nodes[0].settings["etcd-endpoints"] = ["https://127.0.0.1:1"]
