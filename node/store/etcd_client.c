@@ -50,7 +50,8 @@ status_code etcd_bytes(const json_t *object, const char *name, struct bytes *dat
     bytes_clear(data);
     if (len == 0)
         return STATUS_OK;
-    CHECK(len % 4 == 0 && bytes_reserve(data, len / 4 * 3), STATUS_STORE_DAMAGED, "etcd's %s is not base64", name);
+    CHECK(len % 4 == 0, STATUS_STORE_DAMAGED, "etcd's %s is not base64", name);
+    CHECK(bytes_reserve(data, len / 4 * 3), STATUS_OUT_OF_MEMORY, "no memory for etcd's %s", name);
     int decoded = EVP_DecodeBlock(data->data, (const unsigned char *)text, (int)len);
     size_t padding = (text[len - 1] == '=') + (size_t)(text[len - 2] == '=');
 
@@ -74,7 +75,7 @@ json_t *etcd_decimal(uint64_t number)
 }
 
 /* Numbers of gRPC's status codes. */
-enum { GRPC_INVALID_ARGUMENT = 3, GRPC_RESOURCE_EXHAUSTED = 8, GRPC_OUT_OF_RANGE = 11 };
+enum { GRPC_INVALID_ARGUMENT = 3, GRPC_OUT_OF_RANGE = 11 };
 
 status_code etcd_error(const json_t *error)
 {
@@ -93,7 +94,7 @@ status_code etcd_error(const json_t *error)
         FAIL(STATUS_CONFLICT, "etcd: %.160s", text);
     if (code == GRPC_INVALID_ARGUMENT)
         FAIL(STATUS_INTERNAL, "etcd refuses the request: %.160s", text);
-    FAIL(STATUS_STORE_UNAVAILABLE, "etcd: %.160s: nothing was changed that was not answered; try again", text);
+    FAIL(STATUS_STORE_UNAVAILABLE, "etcd: %.160s: try again", text);
 }
 
 /* --- connections --- */
@@ -211,7 +212,7 @@ CURL *etcd_stream_handle(struct etcd_client *client, const char *path)
 
 /* --- calls --- */
 
-static uint64_t now_ms(void)
+uint64_t etcd_clock_ms(void)
 {
     struct timespec now;
 
@@ -268,6 +269,7 @@ static status_code try_endpoint(struct etcd_client *client, struct handle *handl
     CURLcode code = curl_easy_perform(handle->curl);
 
     *sent = !never_sent(code);
+    CHECK(!handle->answer.overflow, STATUS_TOO_LARGE, "etcd answers with more than %zu bytes", ANSWER_MAX);
     CHECK(code == CURLE_OK, STATUS_STORE_UNAVAILABLE, "etcd at %.80s: %.100s",
           client->settings.endpoints[attempt->endpoint % client->settings.n_endpoints], curl_easy_strerror(code));
     return understand(handle, answer);
@@ -277,10 +279,10 @@ static status_code try_endpoint(struct etcd_client *client, struct handle *handl
 static status_code try_all(struct etcd_client *client, struct handle *handle, struct attempt *attempt,
                            unsigned timeout_ms, json_t **answer, bool *uncertain)
 {
-    uint64_t end = now_ms() + timeout_ms;
+    uint64_t end = etcd_clock_ms() + timeout_ms;
 
     for (unsigned n = 1;; n++) {
-        uint64_t now = now_ms();
+        uint64_t now = etcd_clock_ms();
         bool sent;
 
         attempt->endpoint = atomic_load(&client->endpoint);
@@ -292,7 +294,7 @@ static status_code try_all(struct etcd_client *client, struct handle *handle, st
         *uncertain |= sent;
         /* Only if no other thread moved on meanwhile. */
         atomic_compare_exchange_strong(&client->endpoint, &attempt->endpoint, attempt->endpoint + 1);
-        if (now_ms() + PAUSE_MS >= end)
+        if (etcd_clock_ms() + PAUSE_MS >= end)
             return status;
         if (n % client->settings.n_endpoints == 0)
             pause_ms(PAUSE_MS);

@@ -53,5 +53,8 @@ uint64_t etcd_number(const json_t *object, const char *name);
 /** A 64-bit number as JSON text. */
 json_t *etcd_decimal(uint64_t number);
 
+/** Milliseconds of a clock that is never set: for timeouts. */
+uint64_t etcd_clock_ms(void);
+
 /** What an error object of the gateway means. */
 status_code etcd_error(const json_t *error);

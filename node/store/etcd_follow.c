@@ -1,8 +1,9 @@
 /* See etcd_follow.h.
  *
  * A watch begins one revision after the replica's, so nothing is missed and nothing is seen twice. When etcd has
- * compacted that revision away, or its history went back (it was restored from a snapshot), the whole is read anew, at
- * one revision and in one transaction of the replica, which readers see at once or not at all. */
+ * compacted that revision away, the whole is read anew, at one revision and in one transaction of the replica, which
+ * readers see at once or not at all. An etcd that is older than the replica, because it was restored, is not followed:
+ * the replica may hold keys that are nowhere else. */
 #include "store/etcd_follow.h"
 
 #include <inttypes.h>
@@ -30,36 +31,34 @@ struct follower {
     uint64_t confirmed_ms;
     struct etcd_cluster cluster; /* once it is founded; until then its offset is 0 */
     bool founded;
+    bool older;   /* etcd went back behind the replica; until the node is restarted */
     bool away;    /* the last probe failed */
     bool restart; /* the watch is to begin anew elsewhere */
     bool reload;  /* the replica is to be read anew */
     bool stopping;
 };
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static struct timespec from_now(unsigned ms)
 {
-    uint64_t until = now_ms() + ms;
+    uint64_t until = etcd_clock_ms() + ms;
 
     return (struct timespec){(time_t)(until / 1000), (long)(until % 1000) * 1000000};
 }
 
 /* The flags and revisions that threads tell each other. */
 
-static bool stopping(struct follower *follower)
+static bool flag_set(struct follower *follower, const bool *flag)
 {
     pthread_mutex_lock(&follower->lock);
-    bool stop = follower->stopping;
+    bool set = *flag;
 
     pthread_mutex_unlock(&follower->lock);
-    return stop;
+    return set;
+}
+
+static bool stopping(struct follower *follower)
+{
+    return flag_set(follower, &follower->stopping);
 }
 
 static bool interrupted(struct follower *follower)
@@ -125,7 +124,10 @@ status_code follower_cluster(struct follower *follower, struct etcd_cluster *clu
     pthread_mutex_lock(&follower->lock);
     *founded = follower->founded;
     *cluster = follower->cluster;
+    bool older = follower->older;
+
     pthread_mutex_unlock(&follower->lock);
+    CHECK(!older, STATUS_STORE_DAMAGED, FOLLOWER_OLDER);
     if (*founded)
         return STATUS_OK;
     TRY(read_cluster(follower, &text));
@@ -304,7 +306,7 @@ static size_t take_data(char *data, size_t size, size_t n, void *context)
         size_t part = (size_t)((newline ? newline : end) - at);
 
         if (!bytes_append(&watch->line, at, part))
-            watch->status = failure_set(STATUS_TOO_LARGE, "a message of etcd's watch is too large");
+            watch->status = failure_set(STATUS_CONFLICT, "too much at once for a watch: it is read in pages");
         else if (newline)
             watch->status = take_line(watch);
         at += part + (newline != NULL);
@@ -417,7 +419,7 @@ static void *watch_on(void *context)
             etcd_next_endpoint(follower->of.client);
         }
         failing = status;
-        if (!interrupted(follower))
+        if (!flag_set(follower, &follower->restart)) /* then another endpoint is tried at once */
             rest(follower, applied(follower) == 0 ? FOUNDING_MS : RETRY_MS);
     }
     return NULL;
@@ -442,7 +444,7 @@ static void note_away(struct follower *follower, bool away)
 
 static void probe(struct follower *follower)
 {
-    uint64_t before = applied(follower), begun_ms = now_ms(), newest = 0;
+    uint64_t before = applied(follower), begun_ms = etcd_clock_ms(), newest = 0;
     struct etcd_cluster cluster;
     bool founded;
     status_code status = follower_cluster(follower, &cluster, &founded);
@@ -456,8 +458,8 @@ static void probe(struct follower *follower)
     bool reached = follower_wait(follower, newest, SILENCE_MS) == STATUS_OK;
 
     pthread_mutex_lock(&follower->lock);
-    if (newest < before) { /* etcd was restored from a snapshot, or is an empty one */
-        follower->reload = true;
+    if (newest < before) {
+        follower->older = follower->restart = true;
         curl_multi_wakeup(follower->multi);
     } else if (reached) {
         follower->confirmed_ms = begun_ms;
@@ -480,14 +482,14 @@ static void *probe_on(void *context)
 
 status_code follower_wait(struct follower *follower, uint64_t revision, unsigned timeout_ms)
 {
-    uint64_t end = now_ms() + timeout_ms, silent = now_ms() + SILENCE_MS;
+    uint64_t end = etcd_clock_ms() + timeout_ms, silent = etcd_clock_ms() + SILENCE_MS;
 
     pthread_mutex_lock(&follower->lock);
-    while (follower->applied < revision && !follower->away && !follower->stopping && now_ms() < end) {
+    while (follower->applied < revision && !follower->away && !follower->stopping && etcd_clock_ms() < end) {
         struct timespec until = from_now(SILENCE_MS);
 
         pthread_cond_timedwait(&follower->moved, &follower->lock, &until);
-        if (follower->applied < revision && now_ms() >= silent)
+        if (follower->applied < revision && etcd_clock_ms() >= silent)
             replace_watch(follower);
     }
     bool reached = follower->applied >= revision;
@@ -500,11 +502,7 @@ status_code follower_wait(struct follower *follower, uint64_t revision, unsigned
 
 bool follower_is_away(struct follower *follower)
 {
-    pthread_mutex_lock(&follower->lock);
-    bool away = follower->away;
-
-    pthread_mutex_unlock(&follower->lock);
-    return away;
+    return flag_set(follower, &follower->away);
 }
 
 void follower_etcd_answered(struct follower *follower)
@@ -515,7 +513,7 @@ void follower_etcd_answered(struct follower *follower)
 uint64_t follower_age_ms(struct follower *follower)
 {
     pthread_mutex_lock(&follower->lock);
-    uint64_t age = now_ms() - follower->confirmed_ms;
+    uint64_t age = etcd_clock_ms() - follower->confirmed_ms;
 
     pthread_mutex_unlock(&follower->lock);
     return age;

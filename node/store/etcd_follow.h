@@ -5,6 +5,9 @@
 #include "store/etcd_record.h"
 #include "store/replica.h"
 
+#define FOLLOWER_OLDER                                                                                                 \
+    "etcd is older than this node's replica: if it was restored from a snapshot, docs/etcd.md says what to do"
+
 struct follower;
 
 struct followed {

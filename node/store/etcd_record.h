@@ -3,7 +3,6 @@
  *   PREFIX/cluster              "CLUSTER-ID OFFSET": whose the keys are; every write demands it unchanged
  *   PREFIX/head                 written with every write: its revision is the newest
  *   PREFIX/records/KIND/ID      a record; KIND one digit, ID 32 hexadecimal digits
- *   PREFIX/presence/NODE-ID     a node that is up, under a lease
  *
  * A record's value: format 1 (1 byte), version (8, big-endian), number of tokens (1), the tokens, the sealed value.
  * Revisions of the store are etcd's plus OFFSET, which keeps them growing when a cluster moves here from elsewhere. */

@@ -1,7 +1,7 @@
 /* See etcd_scan.h. */
 #include "store/etcd_scan.h"
 
-#define PAGE_RECORDS    500u
+#define PAGE_RECORDS    500u /* halved when their values are too large for one answer */
 #define PAGE_TIMEOUT_MS 30000u
 
 struct scan {
@@ -11,6 +11,7 @@ struct scan {
     void *context;
     struct bytes key, value; /* of the record at hand */
     uint64_t at;
+    uint64_t page;
 };
 
 static void scan_release(struct scan *scan)
@@ -48,10 +49,13 @@ static status_code read_page(struct scan *scan, bool *more)
         scan->key.len ? etcd_base64(bytes_slice(&scan->key)) : etcd_key(scan->settings, "/records/"), scan->at);
 
     json_object_set_new(request, "range_end", etcd_key(scan->settings, "/records0"));
-    json_object_set_new(request, "limit", etcd_decimal(PAGE_RECORDS));
+    json_object_set_new(request, "limit", etcd_decimal(scan->page));
     status_code status = etcd_call(scan->client, "/v3/kv/range", request, PAGE_TIMEOUT_MS, &answer, NULL);
 
-    if (status == STATUS_OK) {
+    if (status == STATUS_TOO_LARGE && scan->page > 1) {
+        scan->page /= 2;
+        status = STATUS_OK;
+    } else if (status == STATUS_OK) {
         if (scan->at == 0)
             scan->at = etcd_number(json_object_get(answer, "header"), "revision");
         *more = json_is_true(json_object_get(answer, "more"));
@@ -66,7 +70,8 @@ status_code etcd_scan(struct etcd_client *client, const struct etcd_settings *se
                       record_visitor visit, void *context)
 {
     CLEANUP(scan_release)
-    struct scan scan = {.client = client, .settings = settings, .visit = visit, .context = context, .at = *at};
+    struct scan scan = {
+        .client = client, .settings = settings, .visit = visit, .context = context, .at = *at, .page = PAGE_RECORDS};
     bool more = true;
 
     while (more)

@@ -154,10 +154,15 @@ status_code etcd_transact(const struct etcd_write *write, uint64_t *revision)
     json_t *success = json_array(), *answer = NULL;
     bool uncertain = false;
     status_code status = changes(write, success);
-    json_t *request =
-        json_pack("{s:o, s:o, s:o}", "compare", compares(write), "success", success, "failure", reads(write));
+    json_t *compared = compares(write);
+    /* What there was no memory for is missing from the list: such a write must not be sent. */
+    bool whole =
+        json_array_size(compared) == write->n + 1 && json_array_size(success) == write->n + (write->founded ? 1u : 2u);
+    json_t *request = json_pack("{s:o, s:o, s:o}", "compare", compared, "success", success, "failure", reads(write));
 
     *revision = 0;
+    if (status == STATUS_OK && !whole)
+        status = failure_set(STATUS_OUT_OF_MEMORY, "no memory for a write to etcd");
     if (status == STATUS_OK)
         status = etcd_call(write->client, "/v3/kv/txn", request, write->away ? AWAY_TIMEOUT_MS : WRITE_TIMEOUT_MS,
                            &answer, &uncertain);

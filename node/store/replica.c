@@ -1,21 +1,8 @@
 /* See replica.h. */
 #include "store/replica.h"
 
-#include <stdio.h>
-#include <unistd.h>
 #include "observe/log.h"
 #include "store/sqlite_write.h"
-
-static void remove_files(const char *path)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    char name[1100];
-
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
-        snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
-        unlink(name);
-    }
-}
 
 static status_code open_both(const char *path, const uint8_t *cluster_id, struct replica *replica)
 {
@@ -33,7 +20,7 @@ status_code replica_open(const char *path, const uint8_t *cluster_id, struct rep
         log_event(LOG_LEVEL_WARNING, "replica damaged", "file", path, "detail", failure_detail(), "hint",
                   "it is made anew from etcd", NULL);
         replica_close(replica);
-        remove_files(path);
+        sqlite_remove_files(path);
         status = open_both(path, cluster_id, replica);
     }
     if (status != STATUS_OK)

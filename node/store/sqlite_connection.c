@@ -232,6 +232,17 @@ status_code sqlite_connection_open(const char *path, struct connection **connect
     return STATUS_OK;
 }
 
+void sqlite_remove_files(const char *path)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    char name[1100];
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+        snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
+        unlink(name);
+    }
+}
+
 void sqlite_connection_close(struct connection *connection)
 {
     for (unsigned i = 0; i < STATEMENTS; i++)

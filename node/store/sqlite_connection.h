@@ -46,6 +46,9 @@ status_code sqlite_connection_open(const char *path, struct connection **connect
 /** Whether the file's structure is whole, as far as that can be told in a second or two: STATUS_STORE_DAMAGED. */
 status_code connection_check(struct connection *connection);
 
+/** Removes a database that nobody has open, with its WAL. */
+void sqlite_remove_files(const char *path);
+
 void sqlite_connection_close(struct connection *connection);
 
 /** The prepared statement, ready for binding. */

@@ -172,11 +172,13 @@ static const struct store_operations operations = {
 static status_code catch_up(struct store_etcd *store)
 {
     struct etcd_cluster cluster;
-    uint64_t newest;
+    uint64_t newest, held;
     bool founded;
 
+    TRY(etcd_store_revision(&store->base, &held));
     TRY(follower_cluster(store->follower, &cluster, &founded));
     TRY(follower_newest(store->follower, &newest));
+    CHECK(newest >= held, STATUS_STORE_DAMAGED, FOLLOWER_OLDER);
     return follower_wait(store->follower, newest, FIRST_WAIT_MS);
 }
 
