@@ -3,10 +3,7 @@
 
 #include "store/etcd_record.h"
 
-/** Called per record, in ascending order of kind and id; `revision` is etcd's. */
-typedef status_code (*record_visitor)(void *context, const struct store_write *record, uint64_t revision);
-
-/** *at: etcd's revision to read at; 0 reads the newest and is replaced by it. STATUS_CONFLICT when it was compacted. */
+/** In ascending order of kind and id; the visitor's revision is etcd's. *at: etcd's revision to read at; 0 reads the newest and is replaced by it. STATUS_CONFLICT when it was compacted. */
 status_code etcd_scan(struct etcd_client *client, const struct etcd_settings *settings, uint64_t *at,
                       record_visitor visit, void *context);
 

@@ -2,13 +2,13 @@
 #include "store/migrate.h"
 
 #include <stdio.h>
+#include "store/etcd_fill.h"
 #include "store/etcd_scan.h"
 #include "store/fingerprint.h"
+#include "store/sqlite_scan.h"
 #include "store/sqlite_write.h"
 
-#define TIMEOUT_MS  5000u
-#define BATCH_KEYS  100u                /* etcd takes 128 operations in a transaction */
-#define BATCH_BYTES ((size_t)512 << 10) /* and 1.5 MiB */
+#define TIMEOUT_MS 5000u
 
 struct move {
     struct etcd_client *client;
@@ -23,38 +23,6 @@ static void move_release(struct move *move)
     if (move->file)
         sqlite_connection_close(move->file);
     etcd_client_close(move->client);
-}
-
-/* --- all records of an SQLite store, in the order that etcd has --- */
-
-static status_code visit_row(sqlite3_stmt *statement, record_visitor visit, void *context)
-{
-    struct slice id = statement_bytes(statement, 1), tokens = statement_bytes(statement, 3);
-    struct store_write record = {.kind = (enum store_kind)sqlite3_column_int(statement, 0),
-                                 .expected_version = (uint64_t)sqlite3_column_int64(statement, 2) - 1,
-                                 .tokens = (const struct index_token *)tokens.data,
-                                 .n_tokens = tokens.len / TOKEN_LEN,
-                                 .value = statement_bytes(statement, 4)};
-
-    CHECK(id.len == ID_LEN, STATUS_STORE_DAMAGED, "a record has an id of %zu bytes: restore from a backup", id.len);
-    memcpy(record.id, id.data, ID_LEN);
-    return visit(context, &record, 0);
-}
-
-static status_code sqlite_scan(struct connection *file, record_visitor visit, void *context)
-{
-    sqlite3_stmt *statement;
-    status_code status;
-    bool row;
-
-    TRY(connection_statement(file, STATEMENT_ALL, &statement));
-    while ((status = connection_step(file, statement, &row)) == STATUS_OK && row) {
-        status = visit_row(statement, visit, context);
-        if (status != STATUS_OK)
-            break;
-    }
-    sqlite3_reset(statement);
-    return status;
 }
 
 /* --- comparing --- */
@@ -84,32 +52,7 @@ static status_code compare(struct move *move, uint64_t *n)
     return STATUS_OK;
 }
 
-/* --- etcd's side --- */
-
-static json_t *put_key(const struct move *move, const char *name, const char *text)
-{
-    return json_pack("{s:{s:o, s:o}}", "request_put", "key", etcd_key(move->settings, name), "value",
-                     etcd_base64(slice_text(text)));
-}
-
-/* Only if what stands under /cluster is `expected` (NULL: nothing). Takes over `changes`. */
-static status_code transact(struct move *move, const char *expected, json_t *changes)
-{
-    json_t *key = etcd_key(move->settings, "/cluster"), *answer = NULL;
-    json_t *condition = expected ? json_pack("{s:o, s:s, s:s, s:o}", "key", key, "target", "VALUE", "result", "EQUAL",
-                                             "value", etcd_base64(slice_text(expected)))
-                                 : json_pack("{s:o, s:s, s:s, s:s}", "key", key, "target", "MOD", "result", "EQUAL",
-                                             "mod_revision", "0");
-    json_t *request = json_pack("{s:[o], s:o}", "compare", condition, "success", changes);
-    status_code status = etcd_call(move->client, "/v3/kv/txn", request, TIMEOUT_MS, &answer, NULL);
-    bool done = json_is_true(json_object_get(answer, "succeeded"));
-
-    json_decref(request);
-    json_decref(answer);
-    TRY(status);
-    CHECK(done, STATUS_CONFLICT, "somebody else changes %s/cluster in etcd", move->settings->prefix);
-    return STATUS_OK;
-}
+/* --- to etcd --- */
 
 static status_code read_cluster_text(struct move *move, struct bytes *text)
 {
@@ -120,65 +63,30 @@ static status_code read_cluster_text(struct move *move, struct bytes *text)
     return STATUS_OK;
 }
 
-static status_code remove_records(struct move *move)
+/* Only if what stands under /cluster is `expected` (NULL: nothing). Takes over `changes`. */
+static status_code transact(struct move *move, const char *expected, json_t *changes)
 {
-    json_t *request = json_pack("{s:o, s:o}", "key", etcd_key(move->settings, "/records/"), "range_end",
-                                etcd_key(move->settings, "/records0"));
-    json_t *answer = NULL;
-    status_code status = etcd_call(move->client, "/v3/kv/deleterange", request, TIMEOUT_MS, &answer, NULL);
+    const struct etcd_fill fill = {.client = move->client, .settings = move->settings, .expected = expected};
 
-    json_decref(request);
-    json_decref(answer);
-    return status;
+    return etcd_fill_transact(&fill, changes);
 }
 
-/* --- to etcd --- */
-
-struct batch {
-    struct move *move;
-    json_t *changes;
-    size_t bytes;
-    struct bytes value;
-};
-
-static void batch_release(struct batch *batch)
+static json_t *put_key(const struct move *move, const char *name, const char *text)
 {
-    json_decref(batch->changes);
-    bytes_release(&batch->value);
-}
-
-static status_code send_batch(struct batch *batch)
-{
-    json_t *changes = batch->changes;
-
-    if (json_array_size(changes) == 0)
-        return STATUS_OK;
-    batch->changes = json_array();
-    batch->bytes = 0;
-    return transact(batch->move, NULL, changes);
-}
-
-static status_code copy_record(void *context, const struct store_write *record, uint64_t revision)
-{
-    struct batch *batch = context;
-
-    (void)revision;
-    TRY(etcd_record_value(record, &batch->value));
-    if (json_array_size(batch->changes) >= BATCH_KEYS || batch->bytes + batch->value.len > BATCH_BYTES)
-        TRY(send_batch(batch));
-    batch->bytes += batch->value.len;
-    json_array_append_new(batch->changes, json_pack("{s:{s:o, s:o}}", "request_put", "key",
-                                                    etcd_record_key(batch->move->settings, record->kind, record->id),
-                                                    "value", etcd_base64(bytes_slice(&batch->value))));
-    return STATUS_OK;
+    return etcd_fill_key(move->settings, name, text);
 }
 
 static status_code copy_to_etcd(struct move *move)
 {
-    CLEANUP(batch_release) struct batch batch = {.move = move, .changes = json_array()};
+    CLEANUP(etcd_fill_release) struct etcd_fill fill = {.client = move->client, .settings = move->settings};
 
-    TRY(sqlite_scan(move->file, copy_record, &batch));
-    return send_batch(&batch);
+    TRY(sqlite_scan(move->file, etcd_fill_add, &fill));
+    return etcd_fill_flush(&fill);
+}
+
+static status_code remove_records(struct move *move)
+{
+    return etcd_fill_empty(move->client, move->settings);
 }
 
 static status_code refuse_record(void *context, const struct store_write *record, uint64_t revision)

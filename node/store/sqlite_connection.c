@@ -46,6 +46,7 @@ static const char *const texts[STATEMENTS] = {
     [STATEMENT_SET_MOVED] = "INSERT OR REPLACE INTO meta VALUES('moved', ?1)",
     [STATEMENT_POSITION] = "SELECT version, revision FROM records WHERE kind = ?1 AND id = ?2",
     [STATEMENT_ALL] = "SELECT kind, id, version, tokens, value FROM records ORDER BY kind, id",
+    [STATEMENT_COUNT_ALL] = "SELECT count(*) FROM records",
     [STATEMENT_GET_CLUSTER] = "SELECT value FROM meta WHERE name = 'cluster'",
     [STATEMENT_SET_CLUSTER] = "INSERT INTO meta VALUES('cluster', ?1)",
 };

@@ -53,6 +53,16 @@ struct store_change {
     bool removed;
 };
 
+/** A record as the write that would make it: expected_version is one less than its version. */
+typedef status_code (*record_visitor)(void *context, const struct store_write *record, uint64_t revision);
+
+/** Takes a snapshot: `begin` first, then `record` for each, in ascending order of kind and id; returning anything but
+ * STATUS_OK ends it with that status. */
+struct snapshot_visitor {
+    status_code (*begin)(void *context, uint64_t revision, uint64_t n_records);
+    record_visitor record; /* its revision is 0 */
+};
+
 /** Called per record in ascending id order; returning anything but STATUS_OK ends the iteration with that status. */
 typedef status_code (*store_visitor)(void *context, const struct store_record *record);
 typedef status_code (*store_change_visitor)(void *context, const struct store_change *change);
@@ -95,6 +105,9 @@ struct store_operations {
 
     /** How long ago reads were last known to reflect the newest revision, in milliseconds. */
     status_code (*age)(struct store *store, uint64_t *ms);
+
+    /** All records as they are at one revision. Writers go on meanwhile. */
+    status_code (*snapshot)(struct store *store, const struct snapshot_visitor *visitor, void *context);
 };
 
 /** First member of every implementation. */

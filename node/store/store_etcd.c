@@ -64,6 +64,11 @@ static status_code etcd_store_revision(struct store *store, uint64_t *revision)
     return replica_of(store)->operations->revision(replica_of(store), revision);
 }
 
+static status_code etcd_store_snapshot(struct store *store, const struct snapshot_visitor *visitor, void *context)
+{
+    return replica_of(store)->operations->snapshot(replica_of(store), visitor, context);
+}
+
 /* --- how new it is --- */
 
 static status_code etcd_store_newest(struct store *store, uint64_t *revision)
@@ -167,6 +172,7 @@ static const struct store_operations operations = {
     .newest = etcd_store_newest,
     .wait = etcd_store_wait,
     .age = etcd_store_age,
+    .snapshot = etcd_store_snapshot,
 };
 
 static status_code catch_up(struct store_etcd *store)

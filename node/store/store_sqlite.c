@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "store/sqlite_scan.h"
 #include "store/sqlite_write.h"
 
 #define BATCH_WRITES 256u
@@ -376,6 +377,16 @@ static status_code sqlite_age(struct store *store, uint64_t *ms)
     return STATUS_OK;
 }
 
+static status_code snapshot(struct store *store, const struct snapshot_visitor *visitor, void *context)
+{
+    struct connection *connection;
+
+    TRY(borrow(sqlite_of(store), &connection));
+    status_code status = sqlite_snapshot(connection, visitor, context);
+    give_back(sqlite_of(store), connection);
+    return status;
+}
+
 static const struct store_operations operations = {
     .close = sqlite_close,
     .read = sqlite_read,
@@ -388,6 +399,7 @@ static const struct store_operations operations = {
     .newest = sqlite_revision,
     .wait = sqlite_wait,
     .age = sqlite_age,
+    .snapshot = snapshot,
 };
 
 status_code store_cluster_id(struct store *base, uint8_t cluster_id[ID_LEN])
