@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "ca.h"
 #include "command.h"
+#include "recovery.h"
 
 static int need_endpoint(struct context *context)
 {
@@ -94,6 +95,7 @@ int run_cluster_initialize(struct context *context)
 int run_cluster_activate(struct context *context)
 {
     CLEANUP(password_wipe) struct password password = {.len = 0};
+    CLEANUP(recovery_wipe) struct recovery recovery = {.given = false};
     const struct options *options = &context->options;
     const char *file = options->new_password_file ? options->new_password_file : options->password_file;
     int fd = options->new_password_fd >= 0 ? options->new_password_fd : options->password_fd;
@@ -101,8 +103,12 @@ int run_cluster_activate(struct context *context)
     if (!options->user)
         return usage("cluster activate needs --user: the first administrator's name");
     STEP(context_cluster(context));
+    STEP(recovery_make(context, &recovery));
     STEP(password_get("Password of the first administrator: ", file, fd, true, &password));
-    CALL("cluster activate", hsm_cluster_activate(context->cluster, options->user, password.text, password.len));
+    STEP(recovery_show(context, &recovery));
+    CALL("cluster activate",
+         hsm_cluster_activate_with_recovery(context->cluster, options->user, password.text, password.len,
+                                            recovery.given ? recovery.key : NULL));
     say(context, "Active. %s is its administrator; nobody can reset that password but another administrator.",
         options->user);
     return EXIT_OK;
@@ -287,21 +293,6 @@ int run_node_drain(struct context *context)
     STEP(need_endpoint(context));
     CALL("node drain", hsm_node_drain(context->cluster, !context->options.undo));
     say(context, context->options.undo ? "The node serves again." : "The node takes no new requests.");
-    return EXIT_OK;
-}
-
-static int confirm(const struct context *context, const char *question)
-{
-    char answer[16] = "";
-
-    if (context->options.all)
-        return EXIT_OK;
-    if (!isatty(STDIN_FILENO))
-        return usage("%s Give --yes to do it without being asked.", question);
-    printf("%s [y/N] ", question);
-    fflush(stdout);
-    if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
-        return EXIT_FAILED;
     return EXIT_OK;
 }
 

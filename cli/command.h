@@ -23,6 +23,7 @@ struct options {
     int password_fd;
     char *name, *csr, *certificate, *ca, *directory, *role, *out, *in, *key, *mechanism, *hash, *format, *signature;
     char *label, *id, *new_password_file, *aad, *state, *self_signed, *to, *wrapping_key, *type;
+    char *recovery_shares, *recovery_file, *backup, *from;
     char **attributes;
     int new_password_fd, limit, bytes, days, threads, depth, undo, session;
     double seconds, interval;
@@ -88,6 +89,9 @@ struct password {
 int password_get(const char *prompt, const char *file, int fd, bool twice, struct password *password);
 void password_wipe(struct password *password);
 
+/** Asks before something that cannot be undone, unless --yes was given. */
+int confirm(const struct context *context, const char *question);
+
 /* files.c */
 struct content {
     uint8_t *data;
@@ -123,6 +127,7 @@ int run_cluster_create(struct context *context);
 int run_cluster_initialize(struct context *context);
 int run_cluster_activate(struct context *context);
 int run_cluster_migrate_store(struct context *context);
+int run_cluster_restore(struct context *context);
 int run_cluster_describe(struct context *context);
 int run_cluster_watch(struct context *context);
 int run_node_list(struct context *context);
@@ -149,6 +154,10 @@ int run_verify(struct context *context);
 int run_encrypt(struct context *context);
 int run_decrypt(struct context *context);
 int run_random(struct context *context);
+int run_backup_create(struct context *context);
+int run_backup_list(struct context *context);
+int run_backup_verify(struct context *context);
+int run_backup_delete(struct context *context);
 int run_audit_show(struct context *context);
 int run_audit_verify(struct context *context);
 int run_bench(struct context *context);

@@ -86,3 +86,18 @@ int password_get(const char *prompt, const char *file, int fd, bool twice, struc
         return usage("the two passwords differ");
     return EXIT_OK;
 }
+
+int confirm(const struct context *context, const char *question)
+{
+    char answer[16] = "";
+
+    if (context->options.all)
+        return EXIT_OK;
+    if (!isatty(STDIN_FILENO))
+        return usage("%s Give --yes to do it without being asked.", question);
+    printf("%s [y/N] ", question);
+    fflush(stdout);
+    if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+        return EXIT_FAILED;
+    return EXIT_OK;
+}

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include "backup/backup.h"
 #include "identity/member.h"
 #include "server/server.h"
 #include "store/etcd_client.h"
@@ -172,7 +173,7 @@ static status_code open_keyring(struct node *node)
 {
     CLEANUP(secret_release) struct secret masking_key = SECRET_INIT;
     TRY(identity_masking_key(node->identity, &masking_key));
-    return keyring_create(&masking_key, identity_cluster_id(node->identity), &node->keyring);
+    return keyring_create(&masking_key, identity_seal_id(node->identity), &node->keyring);
 }
 
 static status_code check_not_removed(struct node *node)
@@ -188,9 +189,10 @@ static status_code check_not_removed(struct node *node)
  * or a path that the nodes do not share: serving it would mean that all keys are gone and that anybody may activate. */
 static status_code found_or_check_cluster(struct node *node)
 {
-    struct cluster_record record;
+    CLEANUP(cluster_record_wipe) struct cluster_record record;
     if (identity_is_founding(node->identity)) {
         TRY(cluster_record_create(node, identity_cluster_name(node->identity)));
+        TRY(members_retire_all(node)); /* of a cluster that was restored: none of them is in this one */
         return identity_founded(node->identity);
     }
     status_code code = cluster_record_read(node, &record);
@@ -212,11 +214,14 @@ static status_code open_parts(struct node *node)
     TRY(objects_open(node, &node->objects));
     TRY(audit_open(node, &node->audit));
     TRY(node_cluster_changed(node));
-    return tail_start(node, &node->tail);
+    TRY(tail_start(node, &node->tail));
+    return backups_open(node, &node->backups);
 }
 
 static void close_parts(struct node *node)
 {
+    backups_close(node->backups);
+    node->backups = NULL;
     tail_stop(node->tail);
     node->tail = NULL;
     if (node->audit)

@@ -30,6 +30,7 @@ struct node {
     struct users *users;
     struct objects *objects;
     struct audit *audit;
+    struct backups *backups; /* the automatic ones; NULL: none */
     struct metrics_server *metrics;
     _Atomic(enum node_state) state;
     _Atomic bool cluster_active; /* the first administrator exists */

@@ -1,5 +1,6 @@
 /* The life of a cluster and of its nodes (hsm/admin.h): each function is one operation of the protocol. */
 #include "hsm/admin.h"
+#include "hsm/backup.h"
 
 #include "api_call.h"
 
@@ -41,19 +42,28 @@ hsm_status hsm_cluster_initialize(hsm_cluster *node, const char *certificate_pem
     return API(cluster_initialize(node, certificate_pem, ca_certificate_pem));
 }
 
-static status_code cluster_activate(hsm_cluster *cluster, const char *user, const void *password, size_t password_len)
+static status_code cluster_activate(hsm_cluster *cluster, const char *user, const void *password, size_t password_len,
+                                    const uint8_t *recovery_key)
 {
     CLEANUP(call_release) struct call call;
 
     TRY(call_begin(&call, NULL, cluster, OP_CLUSTER_ACTIVATE));
     TRY(call_put_text(&call, FIELD_USER_NAME, user, "user name"));
     TRY(call_put_bytes(&call, FIELD_PASSWORD, password, password_len, "password"));
+    if (recovery_key)
+        TRY(call_put_bytes(&call, FIELD_DATA, recovery_key, HSM_RECOVERY_KEY_LEN, "recovery key"));
     return call_run(&call);
 }
 
 hsm_status hsm_cluster_activate(hsm_cluster *cluster, const char *user, const void *password, size_t password_len)
 {
-    return API(cluster_activate(cluster, user, password, password_len));
+    return API(cluster_activate(cluster, user, password, password_len, NULL));
+}
+
+hsm_status hsm_cluster_activate_with_recovery(hsm_cluster *cluster, const char *user, const void *password,
+                                              size_t password_len, const uint8_t *recovery_key)
+{
+    return API(cluster_activate(cluster, user, password, password_len, recovery_key));
 }
 
 static status_code cluster_migrate_store(hsm_cluster *node, const char *target, uint64_t *n_records)

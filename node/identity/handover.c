@@ -11,11 +11,11 @@
 #include "protocol/values.h"
 #include "seal/keyring.h"
 
-#define FORMAT    1u
+#define FORMAT    2u
 #define INFO      "hsmd handover 1"
 #define POINT_MAX 133u
 
-enum entry { VERSION = 1, CLUSTER, CLUSTER_NAME, APPROVER, JOINER_HASH, CA_HASH, POINT, SEALED, SIGNATURE, N_ENTRIES };
+enum entry { VERSION = 1, CLUSTER, CLUSTER_NAME, APPROVER, JOINER_HASH, CA_HASH, POINT, SEALED, SIGNATURE, SEAL_ID, N_ENTRIES };
 
 static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [VERSION] = {"version", VALUE_UINT, 255, "of this format"},
@@ -26,7 +26,8 @@ static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [CA_HASH] = {"ca-hash", VALUE_BIN, CERTIFICATE_HASH_LEN, "SHA-256 of the CA certificate"},
     [POINT] = {"point", VALUE_BIN, POINT_MAX, "ephemeral public key, uncompressed"},
     [SEALED] = {"sealed", VALUE_BIN, 256, "the masking key"},
-    [SIGNATURE] = {"signature", VALUE_BIN, 512, "ECDSA with SHA-256 of the approver over all before"},
+    [SIGNATURE] = {"signature", VALUE_BIN, 512, "ECDSA with SHA-256 of the approver over all others"},
+    [SEAL_ID] = {"seal-id", VALUE_BIN, ID_LEN, "what the cluster's sealings are bound to"},
 };
 static const struct schema SCHEMA = {"handover", ENTRIES, N_ENTRIES};
 
@@ -71,7 +72,7 @@ static status_code context_of(const struct values *values, struct bytes *context
     uint8_t hash[CERTIFICATE_HASH_LEN];
     TRY(certificate_parse_der(values_bytes(values, APPROVER), "the approver's certificate", &approver));
     TRY(certificate_hash(approver, hash));
-    static const enum entry BOUND[] = {CLUSTER, JOINER_HASH, CA_HASH, POINT};
+    static const enum entry BOUND[] = {CLUSTER, JOINER_HASH, CA_HASH, POINT, SEAL_ID};
     bytes_append(context, INFO, sizeof INFO);
     bytes_append(context, hash, sizeof hash);
     for (size_t i = 0; i < sizeof BOUND / sizeof BOUND[0]; i++)
@@ -159,6 +160,7 @@ status_code handover_make(const struct handover_parties *parties, EVP_PKEY *appr
     values_put_uint(&values, VERSION, FORMAT);
     values_put_bytes(&values, CLUSTER, slice_of(vault->cluster_id, ID_LEN));
     values_put_bytes(&values, CLUSTER_NAME, slice_text(vault->cluster_name));
+    values_put_bytes(&values, SEAL_ID, slice_of(vault->seal_id, ID_LEN));
     values_put_bytes(&values, APPROVER, bytes_slice(&approver));
     values_put_bytes(&values, JOINER_HASH, slice_of(joiner_hash, sizeof joiner_hash));
     values_put_bytes(&values, CA_HASH, slice_of(ca_hash, sizeof ca_hash));
@@ -177,7 +179,7 @@ status_code handover_make(const struct handover_parties *parties, EVP_PKEY *appr
 static status_code check_form(const struct values *values)
 {
     static const enum entry NEEDED[] = {CLUSTER, CLUSTER_NAME, APPROVER, JOINER_HASH,
-                                        CA_HASH, POINT,        SEALED,   SIGNATURE};
+                                        CA_HASH, POINT,        SEALED,   SIGNATURE, SEAL_ID};
     CHECK(values_uint(values, VERSION, 0) == FORMAT, STATUS_INVALID_ARGUMENT,
           "the handover has format %llu; this node understands %u: upgrade the older one",
           (unsigned long long)values_uint(values, VERSION, 0), FORMAT);
@@ -185,6 +187,7 @@ static status_code check_form(const struct values *values)
         CHECK(values_has(values, NEEDED[i]), STATUS_INVALID_ARGUMENT, "the handover lacks its %s",
               ENTRIES[NEEDED[i]].name);
     CHECK(values_bytes(values, CLUSTER).len == ID_LEN, STATUS_INVALID_ARGUMENT, "the handover's cluster id is cut off");
+    CHECK(values_bytes(values, SEAL_ID).len == ID_LEN, STATUS_INVALID_ARGUMENT, "the handover's seal id is cut off");
     return STATUS_OK;
 }
 
@@ -261,6 +264,7 @@ status_code handover_open(struct slice handover, const struct handover_parties *
     secret_release(&vault->masking_key);
     TRY(secret_copy(&vault->masking_key, bytes_slice(&masking_key)));
     memcpy(vault->cluster_id, values_bytes(&values, CLUSTER).data, ID_LEN);
+    memcpy(vault->seal_id, values_bytes(&values, SEAL_ID).data, ID_LEN);
     struct slice name = values_bytes(&values, CLUSTER_NAME);
     snprintf(vault->cluster_name, sizeof vault->cluster_name, "%.*s", (int)name.len, (const char *)name.data);
     return STATUS_OK;

@@ -127,6 +127,7 @@ void identity_publish(struct identity *identity)
 {
     if (atomic_load(&identity->state) == IDENTITY_EMPTY && identity->vault.state != IDENTITY_EMPTY) {
         memcpy(identity->cluster_id, identity->vault.cluster_id, ID_LEN);
+        memcpy(identity->seal_id, identity->vault.seal_id, ID_LEN);
         memcpy(identity->cluster_name, identity->vault.cluster_name, sizeof identity->cluster_name);
     }
     atomic_store(&identity->state, identity->vault.state);
@@ -188,6 +189,11 @@ const uint8_t *identity_node_id(const struct identity *identity)
 const uint8_t *identity_cluster_id(const struct identity *identity)
 {
     return identity_state(identity) == IDENTITY_EMPTY ? NO_ID : identity->cluster_id;
+}
+
+const uint8_t *identity_seal_id(const struct identity *identity)
+{
+    return identity_state(identity) == IDENTITY_EMPTY ? NO_ID : identity->seal_id;
 }
 
 const char *identity_cluster_name(const struct identity *identity)

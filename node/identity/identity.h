@@ -24,6 +24,9 @@ const uint8_t *identity_node_id(const struct identity *identity);
 /** Zero until the node is CREATED or MEMBER. */
 const uint8_t *identity_cluster_id(const struct identity *identity);
 
+/** What the keyring binds sealings to: the cluster's id or, of a restored cluster, that of the one whose keys they are. */
+const uint8_t *identity_seal_id(const struct identity *identity);
+
 /** "" until the node is CREATED or MEMBER. */
 const char *identity_cluster_name(const struct identity *identity);
 /** SHA-256 of this node's certificate. STATUS_CLUSTER_STATE unless MEMBER. */
@@ -49,6 +52,17 @@ bool identity_is_founding(struct identity *identity);
 status_code identity_founded(struct identity *identity);
 
 status_code identity_create_cluster(struct identity *identity, struct slice cluster_name);
+
+/** What a backup holds of the cluster that it was made of. */
+struct identity_restored {
+    uint8_t cluster_id[ID_LEN]; /* the new cluster's */
+    uint8_t seal_id[ID_LEN];
+    struct slice cluster_name;
+    struct slice masking_key;
+};
+
+/** Instead of identity_create_cluster: EMPTY -> CREATED with the keys of a cluster that was backed up. */
+status_code identity_restore(struct identity *identity, const struct identity_restored *restored);
 status_code identity_initialize(struct identity *identity, struct slice certificate, struct slice ca_certificate);
 /** Seals the masking key to the node whose certificate this is (ECDH to its key, signed with ours). */
 status_code identity_approve(struct identity *identity, struct slice certificate, struct bytes *handover,

@@ -19,6 +19,7 @@ struct identity {
     _Atomic(enum identity_state) state; /* set after what it promises is in place */
     uint8_t node_id[ID_LEN];            /* constant after identity_open */
     uint8_t cluster_id[ID_LEN];         /* constant once `state` is not EMPTY, as is the name */
+    uint8_t seal_id[ID_LEN];
     char cluster_name[129];
 
     pthread_mutex_t lock; /* guards all below */

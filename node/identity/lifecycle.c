@@ -61,6 +61,7 @@ static status_code fill_new_cluster(struct vault *vault, struct slice name)
     CHECK(RAND_bytes_ex(crypto_context(), vault->cluster_id, ID_LEN, 0) == 1 &&
               RAND_priv_bytes_ex(crypto_context(), vault->masking_key.data, MASKING_KEY_LEN, 0) == 1,
           STATUS_RANDOM_FAILED, "no random masking key");
+    memcpy(vault->seal_id, vault->cluster_id, ID_LEN);
     return STATUS_OK;
 }
 
@@ -77,6 +78,29 @@ status_code identity_create_cluster(struct identity *identity, struct slice clus
           identity->vault.cluster_name);
     TRY(copy_vault(&identity->vault, &next));
     TRY(fill_new_cluster(&next, cluster_name));
+    return commit(identity, &next);
+}
+
+status_code identity_restore(struct identity *identity, const struct identity_restored *restored)
+{
+    CLEANUP(vault_release) struct vault next = {0};
+    TRY(check_cluster_name(restored->cluster_name));
+    CHECK(restored->masking_key.len == MASKING_KEY_LEN, STATUS_INVALID_ARGUMENT, "the masking key has %zu bytes",
+          restored->masking_key.len);
+    LOCKED(identity);
+
+    CHECK(identity->vault.state == IDENTITY_EMPTY, STATUS_CLUSTER_STATE,
+          "this node belongs to cluster %s already: a backup is restored into a new cluster, on a fresh state folder",
+          identity->vault.cluster_name);
+    TRY(copy_vault(&identity->vault, &next));
+    next.state = IDENTITY_CREATED;
+    next.founding = true;
+    memcpy(next.cluster_id, restored->cluster_id, ID_LEN);
+    memcpy(next.seal_id, restored->seal_id, ID_LEN);
+    snprintf(next.cluster_name, sizeof next.cluster_name, "%.*s", (int)restored->cluster_name.len,
+             (const char *)restored->cluster_name.data);
+    secret_release(&next.masking_key);
+    TRY(secret_copy(&next.masking_key, restored->masking_key));
     return commit(identity, &next);
 }
 

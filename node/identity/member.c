@@ -289,6 +289,32 @@ status_code members_remove(struct node *node, const uint8_t node_id[ID_LEN])
     return STATUS_OK;
 }
 
+/* Of every page the first that is a member. */
+static status_code find_member(void *context, const struct store_record *record)
+{
+    struct listing *listing = context;
+    CLEANUP(member_release) struct member member = {.storage = BYTES_INIT};
+    memcpy(listing->last, record->id, ID_LEN);
+    TRY(open_record(listing->node, record->id, record->version, record->value, &member));
+    listing->n = !has_state(&member.values, REMOVED);
+    return listing->n ? STATUS_PENDING : STATUS_OK;
+}
+
+status_code members_retire_all(struct node *node)
+{
+    struct listing listing = {.node = node};
+    memcpy(listing.last, ROSTER, ID_LEN);
+    do {
+        listing.n = 0;
+        status_code code = node->store->operations->range(node->store, STORE_NODE, listing.last, NULL, SIZE_MAX >> 1,
+                                                          find_member, &listing);
+        TRY(code == STATUS_PENDING ? STATUS_OK : code);
+        if (listing.n)
+            TRY(members_remove(node, listing.last));
+    } while (listing.n);
+    return STATUS_OK;
+}
+
 static status_code note_found(void *context, const struct store_record *record)
 {
     (void)record;

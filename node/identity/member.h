@@ -24,6 +24,9 @@ status_code members_put(struct node *node, const struct values *member);
 /** NODE_REMOVE. STATUS_OBJECT_NOT_FOUND when there is no such member; harmless when repeated. */
 status_code members_remove(struct node *node, const uint8_t node_id[ID_LEN]);
 
+/** Removes all members: those of the cluster that this one was restored from. */
+status_code members_retire_all(struct node *node);
+
 /** CLUSTER_DESCRIBE: the members that are not removed, as a SETS value for RECORDS; *n_members may be NULL. */
 status_code members_list(struct node *node, struct bytes *records, uint64_t *n_members);
 

@@ -21,7 +21,7 @@
 #define MAGIC          "hsmd identity 1\n"
 #define INFO           "hsmd state folder"
 
-enum entry { STATE = 1, NODE, TLS_KEY, MASKING_KEY, CLUSTER, CLUSTER_NAME, CA_HASH, FOUNDING, N_ENTRIES };
+enum entry { STATE = 1, NODE, TLS_KEY, MASKING_KEY, CLUSTER, CLUSTER_NAME, CA_HASH, FOUNDING, SEAL_ID, N_ENTRIES };
 
 static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [STATE] = {"state", VALUE_UINT, IDENTITY_MEMBER, "life cycle"},
@@ -32,6 +32,7 @@ static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [CLUSTER_NAME] = {"cluster-name", VALUE_TEXT, 128, "for people"},
     [CA_HASH] = {"ca-hash", VALUE_BIN, 32, "SHA-256 of the CA certificate"},
     [FOUNDING] = {"founding", VALUE_BOOL, 1, "the cluster's record is to be created"},
+    [SEAL_ID] = {"seal-id", VALUE_BIN, ID_LEN, "what sealings are bound to, if not the cluster's id"},
 };
 static const struct schema SCHEMA = {"identity", ENTRIES, N_ENTRIES};
 
@@ -102,6 +103,8 @@ static status_code decode(struct slice plaintext, struct vault *vault)
     vault->founding = values_bool(&values, FOUNDING, false);
     TRY(copy_fixed(&values, NODE, vault->node_id, ID_LEN));
     TRY(copy_fixed(&values, CLUSTER, vault->cluster_id, ID_LEN));
+    memcpy(vault->seal_id, vault->cluster_id, ID_LEN);
+    TRY(copy_fixed(&values, SEAL_ID, vault->seal_id, ID_LEN));
     TRY(copy_fixed(&values, CA_HASH, vault->ca_hash, sizeof vault->ca_hash));
     TRY(secret_copy(&vault->tls_key, values_bytes(&values, TLS_KEY)));
     TRY(secret_copy(&vault->masking_key, values_bytes(&values, MASKING_KEY)));
@@ -143,6 +146,7 @@ static void encode(const struct vault *vault, struct bytes *out)
         values_put_bytes(&values, MASKING_KEY, secret_slice(&vault->masking_key));
         values_put_bytes(&values, CLUSTER, slice_of(vault->cluster_id, ID_LEN));
         values_put_bytes(&values, CLUSTER_NAME, slice_text(vault->cluster_name));
+        values_put_bytes(&values, SEAL_ID, slice_of(vault->seal_id, ID_LEN));
         values_put_bool(&values, FOUNDING, vault->founding);
     }
     if (vault->state == IDENTITY_MEMBER)

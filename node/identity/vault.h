@@ -13,6 +13,7 @@ struct vault {
     struct secret tls_key;     /* PKCS#8 DER */
     struct secret masking_key; /* empty while EMPTY */
     uint8_t cluster_id[ID_LEN];
+    uint8_t seal_id[ID_LEN]; /* what sealings are bound to: cluster_id, or, restored, the first cluster's */
     char cluster_name[129];
     bool founding;       /* this node creates the cluster's record in the store, and has not done so yet */
     uint8_t ca_hash[32]; /* SHA-256 of the CA certificate once MEMBER: ca.pem must be that one */

@@ -80,6 +80,7 @@ static const struct metric_row {
     [METRIC_STORE_WRITES] = {"hsmd_store_writes_total", "counter", "Writes to the store that succeeded"},
     [METRIC_STORE_ERRORS] = {"hsmd_store_errors_total", "counter", "Reads and writes of the store that failed"},
     [METRIC_AUDIT_ENTRIES] = {"hsmd_audit_entries_total", "counter", "Entries written to the audit log"},
+    [METRIC_BACKUP_FAILURES] = {"hsmd_backup_failures_total", "counter", "Automatic backups that were not made"},
 };
 
 static struct block *block_of(unsigned worker)

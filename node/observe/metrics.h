@@ -21,6 +21,7 @@ enum metric {
     METRIC_STORE_WRITES,        /* counter */
     METRIC_STORE_ERRORS,        /* counter */
     METRIC_AUDIT_ENTRIES,       /* counter */
+    METRIC_BACKUP_FAILURES,     /* counter */
     METRIC_COUNT
 };
 

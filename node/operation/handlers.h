@@ -17,6 +17,13 @@ status_code op_cluster_initialize(struct call *call);
 status_code op_cluster_activate(struct call *call);
 status_code op_cluster_describe(struct call *call);
 status_code op_cluster_migrate_store(struct call *call);
+status_code op_cluster_restore(struct call *call);
+
+/* op_backup.c */
+status_code op_backup_create(struct call *call);
+status_code op_backup_list(struct call *call);
+status_code op_backup_verify(struct call *call);
+status_code op_backup_delete(struct call *call);
 
 /* op_node.c */
 status_code op_node_describe(struct call *call);

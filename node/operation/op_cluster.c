@@ -33,7 +33,8 @@ status_code op_cluster_initialize(struct call *call)
 
 status_code op_cluster_activate(struct call *call)
 {
-    return users_activate(call->node->users, call_bytes(call, FIELD_USER_NAME), call_bytes(call, FIELD_PASSWORD));
+    return users_activate(call->node->users, call_bytes(call, FIELD_USER_NAME), call_bytes(call, FIELD_PASSWORD),
+                          call_bytes(call, FIELD_DATA));
 }
 
 status_code op_cluster_describe(struct call *call)

@@ -1,5 +1,6 @@
 /* Nodes: what one is, how one joins, drains and goes. */
 #include <stdio.h>
+#include "backup/backup.h"
 #include "identity/member.h"
 #include "operation/handlers.h"
 #include "protocol/writer.h"
@@ -58,6 +59,7 @@ static void put_operations(struct bytes *facts, uint32_t *n)
 
 static status_code list_facts(struct node *node, struct bytes *facts, struct bytes *records)
 {
+    uint64_t n_backed_up, n_to_back_up;
     uint32_t n = 0;
     put_fact(facts, &n, "version", HSMD_VERSION);
     put_fact(facts, &n, "openssl", crypto_version());
@@ -66,6 +68,10 @@ static status_code list_facts(struct node *node, struct bytes *facts, struct byt
     for (size_t i = 0; i < sizeof METRIC_FACTS / sizeof *METRIC_FACTS; i++)
         put_number(facts, &n, METRIC_FACTS[i].name, metric_value(METRIC_FACTS[i].metric));
     put_number(facts, &n, "store-age-ms", (int64_t)node_store_age_ms(node));
+    backup_progress(&n_backed_up, &n_to_back_up);
+    put_number(facts, &n, "backup-records-done", (int64_t)n_backed_up);
+    put_number(facts, &n, "backup-records-total", (int64_t)n_to_back_up);
+    put_number(facts, &n, "backup-last-ms", (int64_t)backup_last_ms());
     put_operations(facts, &n);
     write_array(records, n);
     write_encoded(records, bytes_slice(facts));

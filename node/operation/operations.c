@@ -11,6 +11,7 @@ static const operation_handler HANDLERS[OPERATION_NUMBER_MAX + 1] = {
     [OP_CLUSTER_ACTIVATE] = op_cluster_activate,
     [OP_CLUSTER_DESCRIBE] = op_cluster_describe,
     [OP_CLUSTER_MIGRATE_STORE] = op_cluster_migrate_store,
+    [OP_CLUSTER_RESTORE] = op_cluster_restore,
     [OP_NODE_DESCRIBE] = op_node_describe,
     [OP_NODE_CSR] = op_node_csr,
     [OP_NODE_APPROVE] = op_node_approve,
@@ -42,6 +43,10 @@ static const operation_handler HANDLERS[OPERATION_NUMBER_MAX + 1] = {
     [OP_DECAPSULATE] = op_decapsulate,
     [OP_RANDOM] = op_random,
     [OP_AUDIT_READ] = op_audit_read,
+    [OP_BACKUP_CREATE] = op_backup_create,
+    [OP_BACKUP_LIST] = op_backup_list,
+    [OP_BACKUP_VERIFY] = op_backup_verify,
+    [OP_BACKUP_DELETE] = op_backup_delete,
 };
 
 operation_handler operation_handler_of(enum operation operation)

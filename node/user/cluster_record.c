@@ -5,21 +5,27 @@
 #include "node.h"
 #include "user/record.h"
 
-enum { CLUSTER_NAME = 1, CLUSTER_ACTIVE, CLUSTER_CREATED_MS };
+enum { CLUSTER_NAME = 1, CLUSTER_ACTIVE, CLUSTER_CREATED_MS, CLUSTER_RECOVERY_KEY };
 
 static const struct schema_entry entries[] = {
     [CLUSTER_NAME] = {"NAME", VALUE_TEXT, 128, NULL},
     [CLUSTER_ACTIVE] = {"ACTIVE", VALUE_BOOL, 1, NULL},
     [CLUSTER_CREATED_MS] = {"CREATED_MS", VALUE_UINT, UINT64_MAX, NULL},
+    [CLUSTER_RECOVERY_KEY] = {"RECOVERY_KEY", VALUE_BIN, RECOVERY_KEY_LEN, NULL},
 };
 
 static const struct schema cluster_schema = {"cluster field", entries, sizeof(entries) / sizeof(*entries)};
 
 static const uint8_t cluster_record_id[ID_LEN] = {0};
 
+void cluster_record_wipe(struct cluster_record *record)
+{
+    secret_wipe(record, sizeof(*record));
+}
+
 status_code cluster_record_read(struct node *node, struct cluster_record *record)
 {
-    CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
+    CLEANUP(bytes_release) struct bytes plaintext = BYTES_SECRET;
     struct values values;
 
     TRY(record_read(node, STORE_CLUSTER, cluster_record_id, &plaintext, &record->version));
@@ -29,19 +35,29 @@ status_code cluster_record_read(struct node *node, struct cluster_record *record
     record->active = values_bool(&values, CLUSTER_ACTIVE, false);
     record->created_ms = values_uint(&values, CLUSTER_CREATED_MS, 0);
     snprintf(record->name, sizeof(record->name), "%.*s", (int)name.len, (const char *)name.data);
+    struct slice recovery_key = values_bytes(&values, CLUSTER_RECOVERY_KEY);
+
+    CHECK(recovery_key.len == 0 || recovery_key.len == RECOVERY_KEY_LEN, STATUS_STORE_DAMAGED,
+          "the cluster's recovery key is cut off: restore the store from a backup");
+    record->recovery_key_len = recovery_key.len;
+    memset(record->recovery_key, 0, sizeof(record->recovery_key));
+    if (recovery_key.len)
+        memcpy(record->recovery_key, recovery_key.data, recovery_key.len);
     return STATUS_OK;
 }
 
 status_code cluster_record_write(struct node *node, const struct cluster_record *record, struct bytes *sealed,
                                  struct store_write *write)
 {
-    CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
+    CLEANUP(bytes_release) struct bytes plaintext = BYTES_SECRET;
     struct values values;
 
     values_init(&values);
     values_put_bytes(&values, CLUSTER_NAME, slice_text(record->name));
     values_put_bool(&values, CLUSTER_ACTIVE, record->active);
     values_put_uint(&values, CLUSTER_CREATED_MS, record->created_ms);
+    if (record->recovery_key_len)
+        values_put_bytes(&values, CLUSTER_RECOVERY_KEY, slice_of(record->recovery_key, record->recovery_key_len));
     values_encode(&cluster_schema, &values, &plaintext);
     TRY(bytes_ok(&plaintext));
     return record_prepare(node, STORE_CLUSTER, cluster_record_id, record->version, bytes_slice(&plaintext), sealed,
@@ -51,7 +67,7 @@ status_code cluster_record_write(struct node *node, const struct cluster_record 
 status_code cluster_record_create(struct node *node, const char *name)
 {
     CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT;
-    struct cluster_record record;
+    CLEANUP(cluster_record_wipe) struct cluster_record record;
     struct store_write write;
     uint64_t revision;
     status_code status = cluster_record_read(node, &record);
@@ -71,7 +87,7 @@ status_code cluster_record_create(struct node *node, const char *name)
 
 status_code cluster_record_is_active(struct node *node, bool *active)
 {
-    struct cluster_record record;
+    CLEANUP(cluster_record_wipe) struct cluster_record record;
 
     TRY(cluster_record_read(node, &record));
     *active = record.active;

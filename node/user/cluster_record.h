@@ -13,7 +13,12 @@ struct cluster_record {
     bool active;
     uint64_t created_ms;
     char name[129];
+    size_t recovery_key_len; /* 0: none was given at activation, and there are no backups */
+    uint8_t recovery_key[RECOVERY_KEY_LEN];
 };
+
+/** Wipes it. Fits CLEANUP(). */
+void cluster_record_wipe(struct cluster_record *record);
 
 /** STATUS_OBJECT_NOT_FOUND before it is created. */
 status_code cluster_record_read(struct node *node, struct cluster_record *record);

@@ -23,6 +23,12 @@ static const struct schema_entry entries[] = {
 
 static const struct schema ticket_schema = {"ticket field", entries, sizeof(entries) / sizeof(*entries)};
 
+/* A cluster that was restored has the keys of the one before, but not its logins. */
+static struct slice context_of(const struct node *node)
+{
+    return slice_of(identity_cluster_id(node->identity), ID_LEN);
+}
+
 status_code ticket_seal(struct node *node, const struct ticket *ticket, struct bytes *sealed)
 {
     CLEANUP(bytes_release) struct bytes plaintext = BYTES_SECRET;
@@ -37,14 +43,14 @@ status_code ticket_seal(struct node *node, const struct ticket *ticket, struct b
     values_put_uint(&values, TICKET_EXPIRES_MS, ticket->expires_ms);
     values_encode(&ticket_schema, &values, &plaintext);
     TRY(bytes_ok(&plaintext));
-    return seal(node->keyring, SEAL_TICKET, (struct slice){NULL, 0}, bytes_slice(&plaintext), sealed);
+    return seal(node->keyring, SEAL_TICKET, context_of(node), bytes_slice(&plaintext), sealed);
 }
 
 status_code ticket_open(struct node *node, struct slice sealed, struct ticket *ticket)
 {
     CLEANUP(bytes_release) struct bytes plaintext = BYTES_SECRET;
     struct values values;
-    status_code status = unseal(node->keyring, SEAL_TICKET, (struct slice){NULL, 0}, sealed, &plaintext);
+    status_code status = unseal(node->keyring, SEAL_TICKET, context_of(node), sealed, &plaintext);
 
     if (status == STATUS_OK)
         status = values_decode_all(&ticket_schema, bytes_slice(&plaintext), &values);

@@ -97,7 +97,7 @@ status_code users_create(struct users *users, const struct caller *caller, struc
 {
     CLEANUP(account_wipe) struct account account;
     struct node *node = users->node;
-    struct cluster_record cluster;
+    CLEANUP(cluster_record_wipe) struct cluster_record cluster;
     status_code status = STATUS_CONFLICT;
 
     (void)caller;
@@ -115,29 +115,38 @@ status_code users_create(struct users *users, const struct caller *caller, struc
 
 /* A resend after a lost answer: the same administrator activates again, and proves it. Guesses count as failed logins.
  */
-static status_code check_activated_by(struct users *users, struct slice name, struct slice password)
+/* Whose answer was lost asks again, with the same recovery key: whoever holds another one must not believe in it. */
+static status_code check_activated_by(struct users *users, const struct cluster_record *cluster, struct slice name,
+                                      struct slice password, struct slice recovery_key)
 {
     CLEANUP(account_wipe) struct account account;
 
     CHECK(users_check_password(users, name, password, &account) == STATUS_OK && account.role == ROLE_ADMIN,
           STATUS_CLUSTER_STATE, "the cluster was activated already: its administrator logs in");
+    CHECK(secret_equal(recovery_key, slice_of(cluster->recovery_key, cluster->recovery_key_len)), STATUS_CLUSTER_STATE,
+          "the cluster was activated already, with another recovery key: keep the one that was shown then");
     return STATUS_OK;
 }
 
-status_code users_activate(struct users *users, struct slice name, struct slice password)
+status_code users_activate(struct users *users, struct slice name, struct slice password, struct slice recovery_key)
 {
     CLEANUP(account_wipe) struct account account = {.role = ROLE_NONE};
     struct node *node = users->node;
-    struct cluster_record cluster;
+    CLEANUP(cluster_record_wipe) struct cluster_record cluster;
     status_code status = STATUS_CONFLICT;
 
+    CHECK(recovery_key.len == 0 || recovery_key.len == RECOVERY_KEY_LEN, STATUS_INVALID_ARGUMENT,
+          "a recovery key has %u bytes, not %zu", RECOVERY_KEY_LEN, recovery_key.len);
     for (unsigned i = 0; i < RETRIES && status == STATUS_CONFLICT; i++) {
         TRY(cluster_record_read(node, &cluster));
         if (cluster.active)
-            return check_activated_by(users, name, password);
+            return check_activated_by(users, &cluster, name, password, recovery_key);
         if (account.role == ROLE_NONE)
             TRY(account_new(node, name, password, ROLE_ADMIN, &account));
         cluster.active = true;
+        cluster.recovery_key_len = recovery_key.len;
+        if (recovery_key.len)
+            memcpy(cluster.recovery_key, recovery_key.data, recovery_key.len);
         status = put_account(node, &cluster, &account);
     }
     TRY(status);
@@ -164,7 +173,7 @@ status_code users_delete(struct users *users, const struct caller *caller, struc
 {
     CLEANUP(account_wipe) struct account account;
     struct node *node = users->node;
-    struct cluster_record cluster;
+    CLEANUP(cluster_record_wipe) struct cluster_record cluster;
     status_code status = STATUS_CONFLICT;
 
     (void)caller;
@@ -201,7 +210,7 @@ status_code users_change_password(struct users *users, const struct caller *call
 {
     CLEANUP(account_wipe) struct account account;
     struct node *node = users->node;
-    struct cluster_record cluster;
+    CLEANUP(cluster_record_wipe) struct cluster_record cluster;
     status_code status = STATUS_CONFLICT;
     bool own = slice_equal(name, slice_text(caller->user_name)), done = false;
 

@@ -14,6 +14,7 @@ hsm.ObjectNotFound. Calls are safe from any number of threads, and other threads
 from . import catalog
 from ._version import __version__
 from .admin import AuditEntry, AuditPage
+from .backup import BackupInfo, BackupList, recovery_key_join, recovery_key_make, recovery_key_split
 from .attributes import Attributes, Template
 from .catalog import *  # noqa: F403
 from .cluster import (Cluster, ClusterInfo, MechanismInfo, NodeDescription, NodeFact, NodeInfo, NodeStatistics,

@@ -4,7 +4,7 @@ HANDLE is a pointer to an opaque struct, DATA to bytes, TEXT to UTF-8 with a NUL
 """
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 
-from ._structures import (Attribute, AuditPage, Buffer, ClusterInfo, Completion, Error, Key, LoginInfo, Mechanism,
+from ._structures import (Attribute, AuditPage, BackupInfo, BackupList, Buffer, ClusterInfo, Completion, Error, Key, LoginInfo, Mechanism,
                           NodeDescription, Statistics, UserList)
 
 STATUS = c_int32
@@ -163,4 +163,15 @@ PROTOTYPES = {
     "hsm_node_remove": (STATUS, HANDLE, DATA),
     "hsm_audit_read": (STATUS, HANDLE, DATA, c_uint64, c_uint32, POINTER(POINTER(AuditPage))),
     "hsm_audit_page_free": (None, POINTER(AuditPage)),
+    # backup.h
+    "hsm_recovery_key_make": (STATUS, DATA),
+    "hsm_recovery_key_split": (STATUS, DATA, c_uint32, c_uint32, DATA),
+    "hsm_recovery_key_join": (STATUS, POINTER(TEXT), c_size_t, DATA),
+    "hsm_cluster_activate_with_recovery": (STATUS, HANDLE, TEXT, DATA, c_size_t, DATA),
+    "hsm_backup_create": (STATUS, HANDLE, POINTER(BackupInfo)),
+    "hsm_backup_list_all": (STATUS, HANDLE, POINTER(POINTER(BackupList))),
+    "hsm_backup_list_free": (None, POINTER(BackupList)),
+    "hsm_backup_verify": (STATUS, HANDLE, TEXT, POINTER(BackupInfo)),
+    "hsm_backup_delete": (STATUS, HANDLE, TEXT),
+    "hsm_cluster_restore": (STATUS, HANDLE, TEXT, TEXT, DATA, POINTER(BackupInfo), POINTER(Buffer)),
 }

@@ -4,7 +4,7 @@ A test compares the fields with the headers.
 """
 from ctypes import POINTER, Structure, c_char, c_char_p, c_int32, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 
-from .constants import ID_LEN, USER_NAME_MAX
+from .constants import BACKUP_NAME_MAX, ID_LEN, USER_NAME_MAX
 
 
 class Key(Structure):
@@ -143,6 +143,25 @@ class UserList(Structure):
         ("size", c_size_t),
         ("n_users", c_size_t),
         ("users", POINTER(POINTER(UserInfo))),
+    ]
+
+
+class BackupInfo(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char * BACKUP_NAME_MAX),
+        ("created_ms", c_uint64),
+        ("revision", c_uint64),
+        ("n_records", c_uint64),
+        ("n_bytes", c_uint64),
+    ]
+
+
+class BackupList(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("n_backups", c_size_t),
+        ("backups", POINTER(POINTER(BackupInfo))),
     ]
 
 

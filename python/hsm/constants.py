@@ -10,6 +10,10 @@ ID_LEN = 16  # of an hsm_key, a node id, a cluster id
 USER_NAME_MAX = 31  # of a user's name
 PASSWORD_MIN = 8  # of a password
 PASSWORD_MAX = 128  # of a password
+RECOVERY_KEY_LEN = 32  # of a recovery key
+RECOVERY_SHARE_MAX = 112  # bytes of a share's text, NUL included
+RECOVERY_SHARES = 255  # most shares of a key
+BACKUP_NAME_MAX = 96  # bytes of a backup's name, NUL included
 NONCE_MADE_LEN = 12  # of a nonce that the node makes
 DIGEST_MAX = 64  # of a digest
 MESSAGE_MAX = 1 << 20  # of data that goes to a node in one piece; longer data is streamed where the mechanism can
@@ -73,6 +77,8 @@ INTERNAL = 54  # internal error
 SESSION_CLOSED = 55  # the session is closed
 RANDOM_FAILED = 56  # the random generator failed
 STORE_UNAVAILABLE = 57  # the store cannot be reached: existing keys go on working, changes must wait
+BACKUP_UNAVAILABLE = 58  # this node keeps no backups, or they cannot be reached
+BACKUP_INVALID = 59  # the backup is damaged, cut off, or another's
 
 # Roles of users.
 ROLE_ADMIN = 1  # manages users and nodes; cannot use keys

@@ -254,6 +254,14 @@ class StoreUnavailable(Error):
     status, text = constants.STORE_UNAVAILABLE, "the store cannot be reached: existing keys go on working, changes must wait"
 
 
+class BackupUnavailable(Error):
+    status, text = constants.BACKUP_UNAVAILABLE, "this node keeps no backups, or they cannot be reached"
+
+
+class BackupInvalid(Error):
+    status, text = constants.BACKUP_INVALID, "the backup is damaged, cut off, or another's"
+
+
 BY_STATUS: dict[int, type[Error]] = {error.status: error for error in Error.__subclasses__()}
 
 

@@ -10,6 +10,7 @@ from ._library import Bytes, as_bytes, as_secret, as_text, check, lib, take
 from ._records import read_record
 from ._structures import LoginInfo as LoginInfoStruct
 from .admin import Administration
+from .backup import Backups
 from .crypto import CryptoCalls
 from .keys import Key, ObjectCalls, make_key
 
@@ -24,7 +25,7 @@ class LoginInfo:
     expires_ms: int  # milliseconds since 1970-01-01 UTC; use renews it; 0 when not known
 
 
-class Session(ObjectCalls, CryptoCalls, Administration):
+class Session(ObjectCalls, CryptoCalls, Administration, Backups):
     """Usable from any number of threads at once; survives the loss of nodes. Cluster.session opens one."""
 
     def __init__(self, cluster: Cluster) -> None:

@@ -74,7 +74,7 @@ static void make_user(struct fixture *fixture, const char *name, enum role role,
     caller->role = role;
     snprintf(caller->user_name, sizeof caller->user_name, "%s", name);
     if (role == ROLE_ADMIN)
-        assert_int_equal(users_activate(fixture->node->users, user, password), STATUS_OK);
+        assert_int_equal(users_activate(fixture->node->users, user, password, slice_of(NULL, 0)), STATUS_OK);
     else
         assert_int_equal(users_create(fixture->node->users, &fixture->admin, user, password, role, request.bytes),
                          STATUS_OK);

@@ -99,6 +99,8 @@ enum {
     HSM_SESSION_CLOSED = 55,             /**< the session is closed */
     HSM_RANDOM_FAILED = 56,              /**< the random generator failed */
     HSM_STORE_UNAVAILABLE = 57, /**< the store cannot be reached: existing keys go on working, changes must wait */
+    HSM_BACKUP_UNAVAILABLE = 58, /**< this node keeps no backups, or they cannot be reached */
+    HSM_BACKUP_INVALID = 59, /**< the backup is damaged, cut off, or another's */
 };
 
 /**

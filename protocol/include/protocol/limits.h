@@ -18,3 +18,4 @@
 #define PASSWORD_MIN      8u
 #define PASSWORD_MAX      128u
 #define CLUSTER_NODES_MAX 28u
+#define RECOVERY_KEY_LEN  32u
