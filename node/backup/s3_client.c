@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <expat.h>
+#include <openssl/evp.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "crypto/key.h"
 
 #define ATTEMPTS        5u
 #define FIRST_PAUSE_MS  200u
@@ -34,6 +36,7 @@ struct s3_client {
 struct attempt {
     struct s3_client *client;
     const struct s3_request *request;
+    struct curl_slist *headers;
     uint64_t n_taken; /* bytes that went to `take`, over all attempts */
     status_code taken;
 };
@@ -150,7 +153,6 @@ static void set_common(struct s3_client *client, const char *ca_file)
     curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, client->signing);
     curl_easy_setopt(curl, CURLOPT_USERNAME, client->key_id);
     curl_easy_setopt(curl, CURLOPT_PASSWORD, client->secret);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
     if (ca_file[0])
         curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file);
@@ -160,8 +162,8 @@ static status_code fill(struct s3_client *client, const struct node_config *conf
 {
     TRY(split_url(client, url));
     snprintf(client->signing, sizeof(client->signing), "aws:amz:%s:s3", config->backup_s3_region);
-    /* The body is no form, and no server needs to be asked before it is sent. */
-    client->headers = curl_slist_append(curl_slist_append(NULL, "Content-Type:"), "Expect:");
+    /* The body is no form. (A header that is taken away would be signed all the same, by older versions of libcurl.) */
+    client->headers = curl_slist_append(NULL, "Content-Type: application/octet-stream");
     client->answer.limit = ANSWER_MAX;
     client->curl = curl_easy_init();
     CHECK(client->curl && client->headers, STATUS_OUT_OF_MEMORY, "no memory for a bucket");
@@ -294,6 +296,25 @@ static status_code refused(struct s3_client *client, const struct s3_request *re
          request->method, request->key ? request->key : "", code, reason.code, reason.message);
 }
 
+/* S3 wants the hash of the body told and signed; older versions of libcurl leave that to the caller. */
+static status_code put_hash(const struct s3_request *request, const struct curl_slist *common,
+                            struct curl_slist **headers)
+{
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    char hex[2 * 32 + 1], line[128];
+
+    CHECK(EVP_Q_digest(crypto_context(), "SHA256", NULL, request->body.data, request->body.len, hash, NULL) == 1,
+          STATUS_INTERNAL, "hashing a request");
+    hex_encode(slice_of(hash, 32), hex);
+    snprintf(line, sizeof(line), "x-amz-content-sha256: %s", hex);
+    *headers = curl_slist_append(NULL, line);
+    for (; common && *headers; common = common->next)
+        if (!curl_slist_append(*headers, common->data))
+            break;
+    CHECK(*headers && !common, STATUS_OUT_OF_MEMORY, "no memory for a header");
+    return STATUS_OK;
+}
+
 static void prepare(struct attempt *attempt)
 {
     const struct s3_request *request = attempt->request;
@@ -304,6 +325,7 @@ static void prepare(struct attempt *attempt)
              request->key ? client->prefix : "", request->key ? request->key : "", request->query ? "?" : "",
              request->query ? request->query : "");
     curl_easy_setopt(client->curl, CURLOPT_URL, url);
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, attempt->headers);
     curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, attempt);
     curl_easy_setopt(client->curl, CURLOPT_HEADERFUNCTION, take_header);
     curl_easy_setopt(client->curl, CURLOPT_HEADERDATA, request->etag);
@@ -349,12 +371,18 @@ static void pause_before(unsigned attempt)
     nanosleep(&pause, NULL);
 }
 
+static void attempt_release(struct attempt *attempt)
+{
+    curl_slist_free_all(attempt->headers);
+}
+
 status_code s3_request(struct s3_client *client, const struct s3_request *request)
 {
-    struct attempt attempt = {.client = client, .request = request, .taken = STATUS_OK};
+    CLEANUP(attempt_release) struct attempt attempt = {.client = client, .request = request, .taken = STATUS_OK};
     status_code status = STATUS_OK;
     bool again = true;
 
+    TRY(put_hash(request, client->headers, &attempt.headers));
     for (unsigned n = 0; n < ATTEMPTS && again; n++) {
         if (n > 0)
             pause_before(n - 1);
