@@ -6,6 +6,7 @@
 
 #define PAUSE_FIRST_NS 5000000ull /* after all nodes failed: 5 ms, doubling */
 #define PAUSE_MAX_NS   200000000ull
+#define LONG_ATTEMPTS  10000u /* as long as the call lasts */
 #define SLOW_ATTEMPTS  20u /* slow operations may take so many times longer than others before another node is asked */
 
 status_code op_init(struct core *core, const struct core_request *request, struct op *op)
@@ -22,7 +23,7 @@ status_code op_init(struct core *core, const struct core_request *request, struc
     enum operation_cost cost = operation_cost(info, request->fields);
 
     op->slow = cost != COST_FAST;
-    op->attempt_factor = cost == COST_SLOW ? SLOW_ATTEMPTS : 1;
+    op->attempt_factor = cost == COST_SLOW ? SLOW_ATTEMPTS : cost == COST_LONG ? LONG_ATTEMPTS : 1;
     op->alone = op->slow || data.len >= ALONE_BYTES;
     op->cost_key = request->key_id ? cost_key_of(request->operation, request->key_id) : 0;
     op->cost_us = cost_estimate(core, op, request->fields);

@@ -36,7 +36,7 @@ struct reactors *server_reactors(struct server *server)
 
 struct slow_pool *server_pool(struct server *server, enum operation_cost cost)
 {
-    return cost == COST_WRITES ? server->write_pool : server->slow_pool;
+    return cost == COST_WRITES || cost == COST_LONG ? server->write_pool : server->slow_pool;
 }
 
 unsigned server_take_worker(struct server *server)

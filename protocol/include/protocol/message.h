@@ -19,7 +19,7 @@ enum operation {
 };
 
 enum operation_access { ACCESS_ANYONE, ACCESS_LOGGED_IN, ACCESS_ADMIN, ACCESS_USER, ACCESS_AUDITOR, ACCESS_LOCAL };
-enum operation_cost { COST_FAST, COST_SLOW, COST_WRITES };
+enum operation_cost { COST_FAST, COST_SLOW, COST_WRITES, COST_LONG };
 
 struct operation_info {
     const char *name; /* as in operations.def: "KEY_PAIR_GENERATE" */
