@@ -25,8 +25,11 @@ class Clock:
     def __init__(self, cluster):
         self.file = cluster.folder / "clock"
         self.set(0)
+        cluster.node_environment = self.environment()
+
+    def environment(self):
         preload = [os.environ["HSM_SANITIZER_RUNTIME"]] if SANITIZED else []
-        cluster.node_environment = {
+        return {
             "LD_PRELOAD": " ".join([*preload, str(faketime_library())]), "FAKETIME_TIMESTAMP_FILE": str(self.file),
             "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_DONT_RESET": "1"}
@@ -35,6 +38,17 @@ class Clock:
         temporary = self.file.with_suffix(".new")
         temporary.write_text(f"{self.START + seconds:+d}\n")
         temporary.replace(self.file)
+
+
+class NodeClock(Clock):
+    """The clock of one node alone."""
+
+    START = 0
+
+    def __init__(self, node):
+        self.file = node.folder / "clock"
+        self.set(0)
+        node.environment = self.environment()
 
 
 @pytest.fixture

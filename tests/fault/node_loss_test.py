@@ -3,6 +3,7 @@ import json
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 from fixture.cluster import Cluster
 
@@ -47,6 +48,22 @@ def test_a_draining_node_fails_no_call(own_cluster):
     victim = own_cluster.nodes[2]
     check(load(own_cluster, at=[(1.5, victim.stop), (2.5, victim.start)]))
     assert victim.running()
+
+
+def test_a_node_that_stops_leaves_the_others_their_store(own_cluster):
+    """Stopping, a node must not take itself for the last user of the store and delete what others write into: it would,
+    if they had given up their locks by closing another descriptor of the file."""
+    first, *others = own_cluster.nodes
+    for other in others:
+        check(load(own_cluster, work="noop", seconds=1))
+        own_cluster.run("key", "generate", "aes-256", "--label", "kept", user=Cluster.USER)
+        subprocess.run([own_cluster.hsm, "--config", own_cluster.config, "--user", Cluster.USER, "--password-file",
+                        own_cluster.passwords[Cluster.USER], "key", "list"], check=True, capture_output=True)
+        other.stop()
+        files = [link.readlink() for link in Path(f"/proc/{first.process.pid}/fd").iterdir()]
+        assert any("store.db-wal" in str(file) for file in files)
+        assert [file for file in files if "(deleted)" in str(file)] == []
+        other.start()
 
 
 def test_keys_survive_all_nodes(own_cluster):
