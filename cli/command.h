@@ -23,11 +23,11 @@ struct options {
     int password_fd;
     char *name, *csr, *certificate, *ca, *directory, *role, *out, *in, *key, *mechanism, *hash, *format, *signature;
     char *label, *id, *new_password_file, *aad, *state, *self_signed, *to, *wrapping_key, *type;
-    char *recovery_shares, *recovery_file, *backup, *from;
+    char *recovery_shares, *recovery_file, *backup, *from, *approval;
     char **attributes;
     int new_password_fd, limit, bytes, days, threads, depth, undo, session;
     double seconds, interval;
-    int check, yes, mgf_hash, all;
+    int check, yes, mgf_hash, all, uses;
 };
 
 struct context {
@@ -92,6 +92,9 @@ void password_wipe(struct password *password);
 /** Asks before something that cannot be undone, unless --yes was given. */
 int confirm(const struct context *context, const char *question);
 
+/* quorum.c */
+int token_parse(const char *text, uint8_t id[HSM_ID_LEN]);
+
 /* files.c */
 struct content {
     uint8_t *data;
@@ -154,6 +157,13 @@ int run_verify(struct context *context);
 int run_encrypt(struct context *context);
 int run_decrypt(struct context *context);
 int run_random(struct context *context);
+int run_user_signer(struct context *context);
+int run_quorum_request(struct context *context);
+int run_quorum_sign(struct context *context);
+int run_quorum_approve(struct context *context);
+int run_quorum_cancel(struct context *context);
+int run_quorum_list(struct context *context);
+int run_quorum_set(struct context *context);
 int run_backup_create(struct context *context);
 int run_backup_list(struct context *context);
 int run_backup_verify(struct context *context);

@@ -14,6 +14,7 @@ static int exit_status_of(hsm_status status)
     case HSM_LOGIN_FAILED:
     case HSM_USER_LOCKED:
     case HSM_NOT_PERMITTED:
+    case HSM_QUORUM_NEEDED:
     case HSM_KEY_FUNCTION_NOT_PERMITTED:
         return EXIT_NOT_ALLOWED;
     case HSM_UNAVAILABLE:
@@ -89,6 +90,7 @@ int context_session(struct context *context)
 {
     /* Other commands log in over the configuration's nodes even when --endpoint names the node that they act on. */
     char *endpoint = context->options.endpoint;
+    uint8_t token[HSM_ID_LEN];
 
     if (context->session)
         return EXIT_OK;
@@ -97,6 +99,10 @@ int context_session(struct context *context)
     context->options.endpoint = endpoint;
     STEP(status);
     CALL("session", hsm_session_open(context->cluster, &context->session));
+    if (context->options.approval) {
+        STEP(token_parse(context->options.approval, token));
+        CALL("session", hsm_session_set_quorum_token(context->session, token));
+    }
     return log_in(context);
 }
 

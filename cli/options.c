@@ -24,7 +24,7 @@ static int help, version;
         name, 0, POPT_ARG_NONE, &given.field, 0, doc, NULL                                                             \
     }
 
-static const char common[] = "config output user password-file password-fd endpoint help version";
+static const char common[] = "config output user password-file password-fd endpoint approval help version";
 
 static struct poptOption table[] = {
     TEXT("config", config, "FILE",
@@ -48,6 +48,8 @@ static struct poptOption table[] = {
          "activate: write the recovery key there (1/1, or --recovery-shares) instead of showing it; restore: read it"),
     TEXT("backup", backup, "NAME", "which backup (default: the newest)"),
     TEXT("from", from, "WHERE", "directory:/PATH or s3:https://HOST/BUCKET/PREFIX (default: the node's backup-to)"),
+    TEXT("approval", approval, "TOKEN", "the quorum token with which others approved this"),
+    NUMBER("uses", uses, "N", "how many operations the quorum token is for (default 1)"),
     TEXT("directory", directory, "DIRECTORY", "where the CA's key and certificate are"),
     TEXT("ca-directory", directory, "DIRECTORY", "as --directory"),
     TEXT("role", role, "ROLE", "user: admin, crypto-user or auditor; certificate: node or client"),

@@ -53,7 +53,8 @@ static status_code pass_on(void *context, const struct store_change *change)
         objects_forget(node->objects, change->id);
         return STATUS_OK;
     case STORE_AUDIT:
-        return STATUS_OK;
+    case STORE_QUORUM:
+        return STATUS_OK; /* nothing is cached of it */
     }
     return STATUS_OK; /* a kind that a newer node writes: nothing here is cached of it */
 }

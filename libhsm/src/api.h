@@ -3,7 +3,7 @@
 #pragma once
 
 #include "hsm/types.h"
-#include "protocol/failure.h"
+#include "protocol/bytes.h"
 
 /** Forgets what failures of this thread left behind. */
 void api_begin(void);
@@ -22,6 +22,9 @@ void api_error_origin(uint64_t operation, const char *node);
 
 /** Output to `(out, out_len)` as hsm/hsm.h describes: copies `len` bytes, or answers with the length. */
 status_code output_give(const void *from, size_t len, void *out, size_t *out_len);
+
+/** An owned copy, with a NUL behind it, for the caller to free with hsm_buffer_free. */
+status_code output_buffer(struct slice from, hsm_buffer *buffer);
 
 /** Whether `len` bytes fit into (out, out_len). If not, or if only the length is asked for (*asked_only), sets
  * *out_len. STATUS_BUFFER_TOO_SMALL. */

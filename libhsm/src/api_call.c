@@ -1,7 +1,6 @@
 /* Requests of public functions: see api_call.h. */
 #include "api_call.h"
 
-#include <stdlib.h>
 #include <openssl/rand.h>
 #include "api_cluster.h"
 #include "library_context.h"
@@ -37,6 +36,8 @@ status_code call_begin(struct call *call, hsm_session *session, hsm_cluster *clu
     call->wanted = (struct bytes)BYTES_INIT;
     call->n_keys = 0;
     ARGUMENT(call->cluster, "no session or no cluster");
+    if (session && session_quorum_token(session, call->quorum_token))
+        values_put_bytes(&call->fields, FIELD_QUORUM_TOKEN, slice_of(call->quorum_token, ID_LEN));
     return STATUS_OK;
 }
 
@@ -154,13 +155,5 @@ status_code call_give(const struct call *call, enum field field, void *out, size
 
 status_code call_give_buffer(const struct call *call, enum field field, hsm_buffer *buffer)
 {
-    struct slice from = values_bytes(&call->request.answer, field);
-    uint8_t *copy = (uint8_t *)malloc(from.len + 1);
-
-    CHECK(copy, STATUS_OUT_OF_MEMORY, "no memory for %zu bytes", from.len);
-    if (from.len)
-        memcpy(copy, from.data, from.len);
-    copy[from.len] = 0;
-    *buffer = (hsm_buffer){copy, from.len};
-    return STATUS_OK;
+    return output_buffer(values_bytes(&call->request.answer, field), buffer);
 }

@@ -17,6 +17,7 @@ struct call {
     struct core_request request; /* .answer: of a successful run, borrowing from its reply; .node may be set before */
     hsm_key new_ids[2];
     uint8_t request_id[ID_LEN];
+    uint8_t quorum_token[ID_LEN];
     struct bytes attributes;        /* secret: encoded template */
     struct bytes public_attributes; /* encoded template */
     struct bytes wanted;

@@ -52,3 +52,15 @@ const char *hsm_version(void)
 {
     return NUMBER_AS(HSM_VERSION_MAJOR) "." NUMBER_AS(HSM_VERSION_MINOR) "." NUMBER_AS(HSM_VERSION_PATCH);
 }
+
+status_code output_buffer(struct slice from, hsm_buffer *buffer)
+{
+    uint8_t *copy = (uint8_t *)malloc(from.len + 1);
+
+    CHECK(copy, STATUS_OUT_OF_MEMORY, "no memory for %zu bytes", from.len);
+    if (from.len)
+        memcpy(copy, from.data, from.len);
+    copy[from.len] = 0;
+    *buffer = (hsm_buffer){copy, from.len};
+    return STATUS_OK;
+}

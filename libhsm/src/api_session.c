@@ -51,6 +51,27 @@ struct login *session_login(const hsm_session *session)
     return session->login;
 }
 
+bool session_quorum_token(hsm_session *session, uint8_t token_id[ID_LEN])
+{
+    if (!atomic_load_explicit(&session->has_quorum_token, memory_order_acquire))
+        return false;
+    api_lock_take(&session->lock);
+    bool has = atomic_load(&session->has_quorum_token);
+
+    memcpy(token_id, session->quorum_token, ID_LEN);
+    api_lock_give(&session->lock);
+    return has;
+}
+
+void session_set_quorum_token(hsm_session *session, const uint8_t *token_id)
+{
+    api_lock_take(&session->lock);
+    if (token_id)
+        memcpy(session->quorum_token, token_id, ID_LEN);
+    atomic_store(&session->has_quorum_token, token_id != NULL);
+    api_lock_give(&session->lock);
+}
+
 uint32_t session_generation(const hsm_session *session)
 {
     return atomic_load_explicit(&session->generation, memory_order_acquire);

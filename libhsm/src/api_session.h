@@ -22,6 +22,10 @@ uint32_t session_generation(const hsm_session *session);
  * STATUS_TICKET_EXPIRED when the login did not come from there. */
 status_code session_login_again(hsm_session *session, uint32_t generation);
 
+/** The token that requests of the session spend where a quorum is needed; false: none. */
+bool session_quorum_token(hsm_session *session, uint8_t token_id[ID_LEN]);
+void session_set_quorum_token(hsm_session *session, const uint8_t *token_id);
+
 /* Session objects. */
 
 struct session_object;

@@ -34,6 +34,7 @@ struct node_config {
     unsigned login_attempts;      /* login-attempts: failures before lock-out; default 5 */
     unsigned
         login_lock_s; /* login-lock-s: first lock-out, doubling with each further failure up to one hour; default 30 */
+    unsigned quorum_token_lifetime_s; /* quorum-token-lifetime-s; default 600 */
     unsigned keys_per_user;      /* keys-per-user: quota; default 1,000,000 */
     unsigned connections_max;    /* connections-max; default 4,096 */
     unsigned drain_timeout_s;    /* drain-timeout-s: how long SIGTERM waits for what is being answered; default 30 */

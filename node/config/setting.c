@@ -78,6 +78,8 @@ const struct setting SETTINGS[] = {
     NUMBER("login-attempts", login_attempts, 1, 1000, "5", "Failed logins of a user before it is locked out."),
     NUMBER("login-lock-s", login_lock_s, 1, 3600, "30",
            "First lock-out in seconds; doubles with each further failure, up to an hour."),
+    NUMBER("quorum-token-lifetime-s", quorum_token_lifetime_s, 60, 604800, "600",
+           "How long approvals for a quorum token may be gathered and spent, in seconds."),
     NUMBER("keys-per-user", keys_per_user, 1, 100000000, "1000000", "Most objects that a user may own."),
     NUMBER("connections-max", connections_max, 1, 1000000, "4096", "Most client connections at a time."),
     NUMBER("drain-timeout-s", drain_timeout_s, 0, 3600, "30",

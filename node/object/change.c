@@ -70,7 +70,7 @@ static status_code apply_set(struct change *change, const void *wish)
     const struct values *template = wish, *before = &change->object->attributes;
 
     if (change->caller->role != ROLE_ADMIN) {
-        TRY(object_check_owner(change->object, change->caller, "change attributes"));
+        TRY(object_manage(change->object, change->caller, "change attributes"));
         CHECK(values_bool(before, ATTRIBUTE_MODIFIABLE, true), STATUS_NOT_PERMITTED,
               "the object's MODIFIABLE is false");
     }
@@ -110,6 +110,17 @@ static void put_sharee(struct change *change, struct slice name, const uint8_t *
     bytes_append(&change->sharees, user_id, ID_LEN);
 }
 
+static size_t n_users(const struct change *change)
+{
+    return 1 + change->content.sharees.len / ID_LEN;
+}
+
+/** Until a key has as many users as its quorums, they could not be reached: so long its owner shares it freely. */
+static size_t quorum_of(const struct object *object)
+{
+    return object->quorum_use > object->quorum_management ? object->quorum_use : object->quorum_management;
+}
+
 static status_code apply_share(struct change *change, const void *wish)
 {
     const struct sharing *sharing = wish;
@@ -117,6 +128,8 @@ static status_code apply_share(struct change *change, const void *wish)
     const uint8_t *ids = change->content.sharees.data;
 
     TRY(object_check_owner(change->object, change->caller, "share a key"));
+    if (!sharing->share || n_users(change) >= quorum_of(change->object))
+        TRY(object_manage(change->object, change->caller, "share a key"));
     for (size_t at = 0; at < change->content.sharees.len; at += ID_LEN) {
         struct slice name = next_name(&names);
         if (!slice_equal(name, sharing->name))

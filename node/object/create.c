@@ -166,7 +166,8 @@ static status_code resolve_taken(struct objects *objects, const struct caller *c
 {
     bool done = false;
     TRY(objects_created(objects, caller, news, n, &done, mades));
-    CHECK(done, STATUS_CONFLICT, "an object with this id came and went while this one was made: send it again");
+    /* Perhaps this very creation, by another node, which this one does not see yet. */
+    CHECK(done, STATUS_BUSY, "an object with this id stands in the way of this one, but cannot be seen yet");
     return STATUS_OK;
 }
 

@@ -286,6 +286,16 @@ static status_code begin(const struct object_new *new, struct draft *draft)
     return STATUS_OK;
 }
 
+/** Approvers must see the key: a session object is its client's alone. */
+static status_code check_quorum(const struct values *attributes)
+{
+    bool wanted = values_uint(attributes, ATTRIBUTE_QUORUM_USE, 0) ||
+                  values_uint(attributes, ATTRIBUTE_QUORUM_MANAGEMENT, 0);
+    CHECK(!wanted || values_bool(attributes, ATTRIBUTE_TOKEN, false), STATUS_TEMPLATE_INCONSISTENT,
+          "QUORUM_USE and QUORUM_MANAGEMENT are for token objects: TOKEN must be true");
+    return STATUS_OK;
+}
+
 status_code draft_make(struct objects *objects, const struct caller *caller, const struct object_new *new,
                        struct draft *draft)
 {
@@ -295,6 +305,7 @@ status_code draft_make(struct objects *objects, const struct caller *caller, con
     drop_empty_dates(&draft->attributes);
     TRY(take_key(new, draft));
     attributes_default(&draft->attributes);
+    TRY(check_quorum(&draft->attributes));
     TRY(put_identity(objects, caller, new, draft));
     if (!draft->key)
         return values_uint(&draft->attributes, ATTRIBUTE_CLASS, 0) == CLASS_CERTIFICATE ? describe_certificate(draft)

@@ -14,6 +14,7 @@ struct object {
     uint8_t id[ID_LEN];
     uint64_t version;
     bool token;
+    uint8_t quorum_use, quorum_management; /* how many of its users must approve; 0: none */
     uint8_t owner_id[ID_LEN];
     /* private to node/object */
     struct key *key; /* opened on first use; NULL for certificates and data */
@@ -99,6 +100,12 @@ status_code object_may_wrap(struct object *object, const struct caller *caller, 
 
 /** Whether it is the caller's own: STATUS_NOT_PERMITTED that says `what` only the owner does. */
 status_code object_check_owner(const struct object *object, const struct caller *caller, const char *what);
+
+/** The same for what the key's QUORUM_MANAGEMENT guards: STATUS_QUORUM_NEEDED without a token that was approved. */
+status_code object_manage(const struct object *object, const struct caller *caller, const char *what);
+
+/** Whether the user owns it or it is shared with that user. */
+bool object_has_user(const struct object *object, const uint8_t user_id[ID_LEN]);
 
 /** The encoded attributes asked for by `wanted` (a UINTS value; empty: all that are not secret). VALUE only when
  * wanted: of a private or secret key only for its owner, and if it is extractable and not sensitive:

@@ -2,6 +2,7 @@
  * every cryptographic operation is objects_get and object_use here: no allocation, one short lock, one look at each
  * attribute that matters. */
 #include "object/object_internal.h"
+#include "quorum/quorum.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -86,6 +87,18 @@ enum sight content_sight(const struct content *content, const struct values *att
     bool everybody =
         !values_bool(attributes, ATTRIBUTE_PRIVATE, true) && !holds_secret(values_uint(attributes, ATTRIBUTE_CLASS, 0));
     return sight_of(content, everybody, caller);
+}
+
+bool object_has_user(const struct object *object, const uint8_t user_id[ID_LEN])
+{
+    return memcmp(object->owner_id, user_id, ID_LEN) == 0 || is_sharee(object->own->content.sharees, user_id);
+}
+
+status_code object_manage(const struct object *object, const struct caller *caller, const char *what)
+{
+    TRY(object_check_owner(object, caller, what));
+    return quorum_check_key(object->own->objects->node, caller, QUORUM_KEY_MANAGEMENT, object,
+                            object->quorum_management);
 }
 
 status_code object_check_owner(const struct object *object, const struct caller *caller, const char *what)
@@ -211,18 +224,17 @@ status_code object_use(struct object *object, const struct caller *caller, uint3
         TRY(check_mechanism(object, mechanism));
     if ((own->first_day || own->last_day) && holds_secret(values_uint(&object->attributes, ATTRIBUTE_CLASS, 0)))
         TRY(check_dates(object));
+    if (object->quorum_use && usage_attribute != ATTRIBUTE_VERIFY) /* checking a MAC hands out nothing */
+        TRY(quorum_check_key(own->objects->node, caller, QUORUM_KEY_USE, object, object->quorum_use));
     return object_key(object, key);
 }
 
-status_code object_may_wrap(struct object *object, const struct caller *caller, const struct object *wrapping)
+static status_code check_wrappable(const struct object *object, const struct object *wrapping)
 {
     const struct values *attributes = &object->attributes;
     struct values template;
     uint32_t first;
 
-    CHECK(holds_secret(values_uint(attributes, ATTRIBUTE_CLASS, 0)), STATUS_KEY_UNEXTRACTABLE,
-          "only secret and private keys are wrapped");
-    TRY(object_check_owner(object, caller, "wrap a key"));
     CHECK(attribute_flag(object, ATTRIBUTE_EXTRACTABLE), STATUS_KEY_UNEXTRACTABLE, "the key's EXTRACTABLE is not true");
     CHECK(!attribute_flag(object, ATTRIBUTE_WRAP_WITH_TRUSTED) || attribute_flag(wrapping, ATTRIBUTE_TRUSTED),
           STATUS_KEY_NOT_WRAPPABLE, "the key is to be wrapped by a key only that an administrator marked TRUSTED");
@@ -232,6 +244,15 @@ status_code object_may_wrap(struct object *object, const struct caller *caller, 
     CHECK(attributes_match(attributes, &template, &first), STATUS_KEY_NOT_WRAPPABLE,
           "the wrapping key's WRAP_TEMPLATE does not allow the %s of this key", attribute_name(first));
     return STATUS_OK;
+}
+
+status_code object_may_wrap(struct object *object, const struct caller *caller, const struct object *wrapping)
+{
+    CHECK(holds_secret(values_uint(&object->attributes, ATTRIBUTE_CLASS, 0)), STATUS_KEY_UNEXTRACTABLE,
+          "only secret and private keys are wrapped");
+    TRY(object_check_owner(object, caller, "wrap a key"));
+    TRY(check_wrappable(object, wrapping));
+    return object_manage(object, caller, "wrap a key");
 }
 
 /* Telling. */
@@ -244,6 +265,7 @@ static status_code material_for(struct object *object, const struct caller *call
               !attribute_flag(object, ATTRIBUTE_WRAP_WITH_TRUSTED),
           STATUS_ATTRIBUTE_SENSITIVE,
           "VALUE leaves the cluster only if the key is EXTRACTABLE, and neither SENSITIVE nor WRAP_WITH_TRUSTED");
+    TRY(object_manage(object, caller, "export a key"));
     TRY(object_key(object, &key));
     return key_material(key, material);
 }

@@ -46,7 +46,7 @@ static status_code check_deletable(struct objects *objects, const struct caller 
     TRY(object_check_owner(object, caller, "delete an object"));
     CHECK(values_bool(&object->attributes, ATTRIBUTE_DESTROYABLE, true), STATUS_NOT_PERMITTED,
           "the object's DESTROYABLE is false");
-    return STATUS_OK;
+    return object_manage(object, caller, "delete an object");
 }
 
 static status_code bury(struct objects *objects, const struct caller *caller, const uint8_t id[ID_LEN],

@@ -83,6 +83,8 @@ static const struct attribute_rule {
     [ATTRIBUTE_UNWRAP_TEMPLATE] = {HIDDEN, ANY_TYPE},
     [ATTRIBUTE_DERIVE_TEMPLATE] = {HIDDEN, ANY_TYPE},
     [ATTRIBUTE_URL] = {CERTIFICATE, ANY_TYPE},
+    [ATTRIBUTE_QUORUM_USE] = {HIDDEN, ANY_TYPE},
+    [ATTRIBUTE_QUORUM_MANAGEMENT] = {HIDDEN, ANY_TYPE},
 };
 
 bool attribute_applies(uint32_t attribute, uint64_t class, uint64_t key_type)

@@ -39,6 +39,15 @@ status_code op_user_delete(struct call *call);
 status_code op_user_list(struct call *call);
 status_code op_user_change_password(struct call *call);
 
+status_code op_user_set_signer(struct call *call);
+
+/* op_quorum.c */
+status_code op_quorum_request(struct call *call);
+status_code op_quorum_approve(struct call *call);
+status_code op_quorum_cancel(struct call *call);
+status_code op_quorum_list(struct call *call);
+status_code op_quorum_set(struct call *call);
+
 /* op_generate.c */
 status_code op_key_generate(struct call *call);
 status_code op_key_pair_generate(struct call *call);

@@ -20,7 +20,7 @@ status_code op_object_copy(struct call *call)
     if (done)
         return STATUS_OK;
     TRY(call_object(call, FIELD_SECOND_ID, FIELD_SECOND_BLOB, &original));
-    TRY(object_check_owner(original, &call->caller, "copy an object"));
+    TRY(object_manage(original, &call->caller, "copy an object"));
     CHECK(values_bool(&original->attributes, ATTRIBUTE_COPYABLE, true), STATUS_NOT_PERMITTED,
           "the object's COPYABLE is false");
     new.parent = original;

@@ -35,3 +35,9 @@ status_code op_user_change_password(struct call *call)
     return users_change_password(call->node->users, &call->caller, call_bytes(call, FIELD_USER_NAME),
                                  call_bytes(call, FIELD_PASSWORD), call_bytes(call, FIELD_NEW_PASSWORD));
 }
+
+status_code op_user_set_signer(struct call *call)
+{
+    return users_set_signer(call->node->users, &call->caller, call_bytes(call, FIELD_USER_NAME),
+                            call_bytes(call, FIELD_PEER_PUBLIC), call_bytes(call, FIELD_SIGNATURE));
+}

@@ -7,6 +7,7 @@
 #include <time.h>
 #include "node.h"
 #include "protocol/writer.h"
+#include "quorum/quorum.h"
 #include "server/access.h"
 
 #define REPLY_HEADER_MAX (TICKET_MAX + 512u)        /* array, header and count of a reply */
@@ -176,6 +177,13 @@ static status_code record(struct call *call, status_code outcome)
     return failure_set(outcome, "%s", detail);
 }
 
+static status_code carry_out(struct call *call, const struct operation_info *info, operation_handler handler)
+{
+    if (info->access == ACCESS_ADMIN || info->access == ACCESS_LOGGED_IN)
+        TRY(quorum_check_operation(call->node, &call->caller, call->operation, call->request));
+    return handler(call);
+}
+
 static status_code run(struct exchange *exchange, const struct operation_info *info)
 {
     struct call *call = &exchange->call;
@@ -184,9 +192,11 @@ static status_code run(struct exchange *exchange, const struct operation_info *i
     CHECK(exchange->ready == STATUS_OK, exchange->ready, "%s", exchange->ready_detail);
     CHECK(exchange->now_ns <= exchange->expires_ns, STATUS_BUSY, "the request waited longer than its client does");
     CHECK(handler, STATUS_NOT_SUPPORTED, "operation %s is not offered by this node", info->name);
+    call->caller.operation = call->operation;
+    call->caller.request = call->request;
     status_code status = access_check(call, info, &exchange->workspace->login, exchange->start_ns);
     if (status == STATUS_OK)
-        return record(call, handler(call));
+        return record(call, carry_out(call, info, handler));
     /* Somebody known who tried what is not theirs is worth an entry; strangers cannot fill the log. */
     return status == STATUS_NOT_PERMITTED && call->caller.role != ROLE_NONE ? record(call, status) : status;
 }

@@ -17,6 +17,7 @@ enum store_kind {
     STORE_LOGIN = 4,      /* failed logins of a user; id is the user's */
     STORE_REVOCATION = 5, /* sessions that logged out; id is the session's */
     STORE_OBJECT = 6,     /* token objects */
+    STORE_QUORUM = 8,     /* tokens; id is the token's */
     STORE_AUDIT = 7,      /* id: first 8 bytes of the node id, then the sequence, big-endian; not in the change list */
 };
 

@@ -12,7 +12,7 @@
 #include "user/record.h"
 
 /* What tokens are made of, beyond the attribute numbers of objects. */
-enum { TOKEN_USER_NAME = 0x100, TOKEN_USER_ROLE = 0x101 };
+enum { TOKEN_USER_NAME = 0x100, TOKEN_USER_ROLE = 0x101, TOKEN_ADMIN_SIGNER = 0x102 };
 
 enum {
     ACCOUNT_NAME = 1,
@@ -22,7 +22,8 @@ enum {
     ACCOUNT_REQUEST_ID,
     ACCOUNT_ITERATIONS,
     ACCOUNT_SALT,
-    ACCOUNT_HASH
+    ACCOUNT_HASH,
+    ACCOUNT_SIGNER
 };
 
 static const struct schema_entry entries[] = {
@@ -34,6 +35,7 @@ static const struct schema_entry entries[] = {
     [ACCOUNT_ITERATIONS] = {"ITERATIONS", VALUE_UINT, 1u << 30, NULL},
     [ACCOUNT_SALT] = {"SALT", VALUE_BIN, SALT_LEN, NULL},
     [ACCOUNT_HASH] = {"HASH", VALUE_BIN, PASSWORD_HASH_LEN, NULL},
+    [ACCOUNT_SIGNER] = {"SIGNER", VALUE_BIN, SIGNER_MAX, NULL},
 };
 
 static const struct schema account_schema = {"user field", entries, sizeof(entries) / sizeof(*entries)};
@@ -150,6 +152,11 @@ static status_code decode(const struct values *values, struct account *account)
     account->iterations = values_uint(values, ACCOUNT_ITERATIONS, 0);
     memcpy(account->salt, salt.data, SALT_LEN);
     memcpy(account->hash, hash.data, PASSWORD_HASH_LEN);
+    struct slice signer = values_bytes(values, ACCOUNT_SIGNER);
+
+    account->signer_len = signer.len;
+    if (signer.len)
+        memcpy(account->signer, signer.data, signer.len);
     memset(account->request_id, 0, ID_LEN);
     if (request.len == ID_LEN)
         memcpy(account->request_id, request.data, ID_LEN);
@@ -211,11 +218,19 @@ static status_code role_token(struct node *node, enum role role, struct index_to
     return keyring_token(node->keyring, TOKEN_USER_ROLE, slice_of(&byte, 1), token);
 }
 
-status_code account_count_admins(struct node *node, uint64_t *n)
+status_code account_count_role(struct node *node, enum role role, uint64_t *n)
 {
     struct index_token token;
 
-    TRY(role_token(node, ROLE_ADMIN, &token));
+    TRY(role_token(node, role, &token));
+    return node->store->operations->count(node->store, STORE_USER, &token, n);
+}
+
+status_code account_count_signers(struct node *node, uint64_t *n)
+{
+    struct index_token token;
+
+    TRY(keyring_token(node->keyring, TOKEN_ADMIN_SIGNER, slice_text("1"), &token));
     return node->store->operations->count(node->store, STORE_USER, &token, n);
 }
 
@@ -234,6 +249,8 @@ status_code account_write(struct node *node, const struct account *account, stru
     values_put_uint(&values, ACCOUNT_ITERATIONS, account->iterations);
     values_put_bytes(&values, ACCOUNT_SALT, slice_of(account->salt, SALT_LEN));
     values_put_bytes(&values, ACCOUNT_HASH, slice_of(account->hash, PASSWORD_HASH_LEN));
+    if (account->signer_len)
+        values_put_bytes(&values, ACCOUNT_SIGNER, slice_of(account->signer, account->signer_len));
     values_encode(&account_schema, &values, &plaintext);
     TRY(bytes_ok(&plaintext));
     TRY(record_prepare(node, STORE_USER, account->id, account->version, bytes_slice(&plaintext), &memory->sealed,
@@ -242,5 +259,7 @@ status_code account_write(struct node *node, const struct account *account, stru
     TRY(role_token(node, account->role, &memory->tokens[1]));
     write->tokens = memory->tokens;
     write->n_tokens = 2;
+    if (account->role == ROLE_ADMIN && account->signer_len)
+        TRY(keyring_token(node->keyring, TOKEN_ADMIN_SIGNER, slice_text("1"), &memory->tokens[write->n_tokens++]));
     return STATUS_OK;
 }

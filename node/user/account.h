@@ -5,6 +5,7 @@
 
 #define SALT_LEN          16u
 #define PASSWORD_HASH_LEN 64u
+#define SIGNER_MAX        1024u
 
 struct account {
     uint8_t id[ID_LEN];
@@ -17,6 +18,8 @@ struct account {
     uint64_t iterations;
     uint8_t salt[SALT_LEN];
     uint8_t hash[PASSWORD_HASH_LEN]; /* PBKDF2-HMAC-SHA-512 (SP 800-132) */
+    size_t signer_len;               /* 0: no key for approvals is registered */
+    uint8_t signer[SIGNER_MAX];      /* SubjectPublicKeyInfo */
 };
 
 /** Wipes it. Fits CLEANUP(). */
@@ -39,12 +42,15 @@ status_code account_read(struct node *node, const uint8_t id[ID_LEN], struct acc
 status_code account_find(struct node *node, struct slice name, struct account *account);
 status_code account_open(struct node *node, const struct store_record *record, struct account *account);
 
-/** Number of administrators. */
-status_code account_count_admins(struct node *node, uint64_t *n);
+/** Number of users with a role. */
+status_code account_count_role(struct node *node, enum role role, uint64_t *n);
+
+/** Number of administrators who registered a key for approvals. */
+status_code account_count_signers(struct node *node, uint64_t *n);
 
 struct account_write {
     struct bytes sealed;
-    struct index_token tokens[2];
+    struct index_token tokens[3];
 };
 
 /** Fills in the write; it refers to `memory`. */

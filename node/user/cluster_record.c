@@ -3,15 +3,19 @@
 
 #include <stdio.h>
 #include "node.h"
+#include "quorum/quorum.h"
 #include "user/record.h"
 
-enum { CLUSTER_NAME = 1, CLUSTER_ACTIVE, CLUSTER_CREATED_MS, CLUSTER_RECOVERY_KEY };
+enum { CLUSTER_NAME = 1, CLUSTER_ACTIVE, CLUSTER_CREATED_MS, CLUSTER_RECOVERY_KEY, CLUSTER_QUORUM_USER, CLUSTER_QUORUM_POLICY, CLUSTER_QUORUM_CLUSTER };
 
 static const struct schema_entry entries[] = {
     [CLUSTER_NAME] = {"NAME", VALUE_TEXT, 128, NULL},
     [CLUSTER_ACTIVE] = {"ACTIVE", VALUE_BOOL, 1, NULL},
     [CLUSTER_CREATED_MS] = {"CREATED_MS", VALUE_UINT, UINT64_MAX, NULL},
     [CLUSTER_RECOVERY_KEY] = {"RECOVERY_KEY", VALUE_BIN, RECOVERY_KEY_LEN, NULL},
+    [CLUSTER_QUORUM_USER] = {"QUORUM_USER", VALUE_UINT, QUORUM_MAX, NULL},
+    [CLUSTER_QUORUM_POLICY] = {"QUORUM_POLICY", VALUE_UINT, QUORUM_MAX, NULL},
+    [CLUSTER_QUORUM_CLUSTER] = {"QUORUM_CLUSTER", VALUE_UINT, QUORUM_MAX, NULL},
 };
 
 static const struct schema cluster_schema = {"cluster field", entries, sizeof(entries) / sizeof(*entries)};
@@ -35,6 +39,9 @@ status_code cluster_record_read(struct node *node, struct cluster_record *record
     record->active = values_bool(&values, CLUSTER_ACTIVE, false);
     record->created_ms = values_uint(&values, CLUSTER_CREATED_MS, 0);
     snprintf(record->name, sizeof(record->name), "%.*s", (int)name.len, (const char *)name.data);
+    record->quorum_user = values_uint(&values, CLUSTER_QUORUM_USER, 0);
+    record->quorum_policy = values_uint(&values, CLUSTER_QUORUM_POLICY, 0);
+    record->quorum_cluster = values_uint(&values, CLUSTER_QUORUM_CLUSTER, 0);
     struct slice recovery_key = values_bytes(&values, CLUSTER_RECOVERY_KEY);
 
     CHECK(recovery_key.len == 0 || recovery_key.len == RECOVERY_KEY_LEN, STATUS_STORE_DAMAGED,
@@ -56,6 +63,9 @@ status_code cluster_record_write(struct node *node, const struct cluster_record 
     values_put_bytes(&values, CLUSTER_NAME, slice_text(record->name));
     values_put_bool(&values, CLUSTER_ACTIVE, record->active);
     values_put_uint(&values, CLUSTER_CREATED_MS, record->created_ms);
+    values_put_uint(&values, CLUSTER_QUORUM_USER, record->quorum_user);
+    values_put_uint(&values, CLUSTER_QUORUM_POLICY, record->quorum_policy);
+    values_put_uint(&values, CLUSTER_QUORUM_CLUSTER, record->quorum_cluster);
     if (record->recovery_key_len)
         values_put_bytes(&values, CLUSTER_RECOVERY_KEY, slice_of(record->recovery_key, record->recovery_key_len));
     values_encode(&cluster_schema, &values, &plaintext);

@@ -18,6 +18,9 @@ struct caller {
     char user_name[USER_NAME_MAX + 1];
     uint8_t session_id[ID_LEN];
     bool local; /* came over the node's own socket */
+    /* What a quorum token would be spent on; borrowed from the request. */
+    enum operation operation;
+    const struct values *request;
 };
 
 struct users;
@@ -44,6 +47,10 @@ status_code users_activate(struct users *users, struct slice name, struct slice 
 status_code users_delete(struct users *users, const struct caller *caller, struct slice name);
 status_code users_change_password(struct users *users, const struct caller *caller, struct slice name,
                                   struct slice old_password, struct slice new_password);
+
+/** Registers the caller's public key for approvals, or (empty) removes one: user/signer.h. */
+status_code users_set_signer(struct users *users, const struct caller *caller, struct slice name,
+                             struct slice public_key, struct slice signature);
 
 /** Appends user records (USER_NAME, USER_ROLE, STATE_NAME, TIME_MS), encoded as a SETS value, and the next cursor. */
 status_code users_list(struct users *users, struct slice cursor, uint64_t limit, struct bytes *records,

@@ -2,10 +2,12 @@
  * cluster record, which makes the checks over all users exact; a refused write is tried again from the beginning. */
 #include <stdlib.h>
 #include "node.h"
+#include "quorum/quorum.h"
 #include "user/cluster_record.h"
 #include "user/lockout.h"
 #include "protocol/writer.h"
 #include "user/record.h"
+#include "user/signer.h"
 #include "user/users_internal.h"
 
 #define RETRIES 16u
@@ -92,6 +94,19 @@ static status_code check_absent(struct node *node, const struct account *wanted,
     return STATUS_OK;
 }
 
+static status_code check_room(struct node *node)
+{
+    uint64_t total = 0, n;
+
+    for (enum role role = ROLE_ADMIN; role <= ROLE_AUDITOR; role++) {
+        TRY(account_count_role(node, role, &n));
+        total += n;
+    }
+    CHECK(total < USERS_MAX, STATUS_QUOTA_EXCEEDED, "the cluster has %u users, which is the most that it can have",
+          USERS_MAX);
+    return STATUS_OK;
+}
+
 status_code users_create(struct users *users, const struct caller *caller, struct slice name, struct slice password,
                          enum role role, const uint8_t request_id[ID_LEN])
 {
@@ -108,14 +123,15 @@ status_code users_create(struct users *users, const struct caller *caller, struc
 
         TRY(cluster_record_read(node, &cluster));
         TRY(check_absent(node, &account, &done));
+        if (!done)
+            TRY(check_room(node));
         status = done ? STATUS_OK : put_account(node, &cluster, &account);
     }
     return status;
 }
 
 /* A resend after a lost answer: the same administrator activates again, and proves it. Guesses count as failed logins.
- */
-/* Whose answer was lost asks again, with the same recovery key: whoever holds another one must not believe in it. */
+ * Whoever comes with another recovery key must not believe in it. */
 static status_code check_activated_by(struct users *users, const struct cluster_record *cluster, struct slice name,
                                       struct slice password, struct slice recovery_key)
 {
@@ -154,14 +170,35 @@ status_code users_activate(struct users *users, struct slice name, struct slice 
     return STATUS_OK;
 }
 
-static status_code check_deletable(struct node *node, const struct account *account)
+/* A quorum that is wanted must stay within reach. */
+static status_code check_signers_left(struct node *node, const struct cluster_record *cluster,
+                                      const struct account *account)
+{
+    static const enum quorum_service services[] = {QUORUM_USER, QUORUM_POLICY, QUORUM_CLUSTER};
+    uint64_t n, highest = 0;
+
+    if (account->role != ROLE_ADMIN || !account->signer_len)
+        return STATUS_OK;
+    TRY(account_count_signers(node, &n));
+    for (size_t i = 0; i < sizeof(services) / sizeof(*services); i++)
+        if (quorum_policy_of(cluster, services[i]) > highest)
+            highest = quorum_policy_of(cluster, services[i]);
+    CHECK(n > highest, STATUS_NOT_PERMITTED,
+          "without %s there are %llu administrators with a key for approvals, but a quorum wants %llu", account->name,
+          (unsigned long long)n - 1, (unsigned long long)highest);
+    return STATUS_OK;
+}
+
+static status_code check_deletable(struct node *node, const struct cluster_record *cluster,
+                                   const struct account *account)
 {
     uint64_t n;
 
     if (account->role == ROLE_ADMIN) {
-        TRY(account_count_admins(node, &n));
+        TRY(account_count_role(node, ROLE_ADMIN, &n));
         CHECK(n > 1, STATUS_NOT_PERMITTED, "%s is the last administrator: without one there is no way in",
               account->name);
+        TRY(check_signers_left(node, cluster, account));
     }
     TRY(objects_count_owned(node->objects, account->id, &n));
     CHECK(n == 0, STATUS_NOT_PERMITTED, "%s owns %llu keys or objects: delete them first", account->name,
@@ -180,7 +217,7 @@ status_code users_delete(struct users *users, const struct caller *caller, struc
     for (unsigned i = 0; i < RETRIES && again(status); i++) {
         TRY(cluster_record_read(node, &cluster));
         TRY(account_find(node, name, &account));
-        TRY(check_deletable(node, &account));
+        TRY(check_deletable(node, &cluster, &account));
         struct store_write write = record_removal(STORE_USER, account.id, account.version);
         status = write_set(node, &cluster, &write);
     }
@@ -239,6 +276,28 @@ status_code users_find(struct users *users, struct slice name, uint8_t user_id[I
     memcpy(user_id, account.id, ID_LEN);
     *role = account.role;
     return STATUS_OK;
+}
+
+status_code users_set_signer(struct users *users, const struct caller *caller, struct slice name,
+                             struct slice public_key, struct slice signature)
+{
+    CLEANUP(account_wipe) struct account account;
+    struct node *node = users->node;
+    CLEANUP(cluster_record_wipe) struct cluster_record cluster;
+    status_code status = STATUS_CONFLICT;
+    bool own = slice_equal(name, slice_text(caller->user_name));
+
+    CHECK(own || (caller->role == ROLE_ADMIN && public_key.len == 0), STATUS_NOT_PERMITTED,
+          "users register their own keys; an administrator may take another's away");
+    for (unsigned i = 0; i < RETRIES && again(status); i++) {
+        TRY(cluster_record_read(node, &cluster));
+        TRY(account_find(node, name, &account));
+        if (public_key.len == 0)
+            TRY(check_signers_left(node, &cluster, &account));
+        TRY(signer_set(node, &account, public_key, signature));
+        status = put_account(node, &cluster, &account);
+    }
+    return status;
 }
 
 struct listing {

@@ -124,6 +124,8 @@ static status_code check_request(const struct operation_info *info, const struct
     CHECK(!missing, STATUS_PROTOCOL_ERROR, "%s needs field %s", info->name, field_entries[first_field(missing)].name);
     CHECK(!alien, STATUS_PROTOCOL_ERROR, "%s does not take field %s", info->name,
           field_entries[first_field(alien)].name);
+    CHECK(!values_has(fields, FIELD_QUORUM_TOKEN) || fields->value[FIELD_QUORUM_TOKEN].bytes.len == ID_LEN,
+          STATUS_PROTOCOL_ERROR, "field QUORUM_TOKEN has not %u bytes", ID_LEN);
     for (uint64_t ids = fields->present[0] & ID_FIELDS; ids; ids &= ids - 1) {
         uint32_t field = first_field(ids);
 

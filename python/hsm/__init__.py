@@ -24,5 +24,6 @@ from .constants import *  # noqa: F403
 from .crypto import Ciphertext, Mechanism, Operation, digest
 from .errors import *  # noqa: F403
 from .keys import Key
+from .quorum import QuorumList, QuorumPolicy, QuorumToken
 from .queue import Completion, Queue
 from .session import LoginInfo, Session

@@ -5,7 +5,7 @@ HANDLE is a pointer to an opaque struct, DATA to bytes, TEXT to UTF-8 with a NUL
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 
 from ._structures import (Attribute, AuditPage, BackupInfo, BackupList, Buffer, ClusterInfo, Completion, Error, Key, LoginInfo, Mechanism,
-                          NodeDescription, Statistics, UserList)
+                          NodeDescription, QuorumList, Statistics, UserList)
 
 STATUS = c_int32
 HANDLE = c_void_p
@@ -163,6 +163,16 @@ PROTOTYPES = {
     "hsm_node_remove": (STATUS, HANDLE, DATA),
     "hsm_audit_read": (STATUS, HANDLE, DATA, c_uint64, c_uint32, POINTER(POINTER(AuditPage))),
     "hsm_audit_page_free": (None, POINTER(AuditPage)),
+    # quorum.h
+    "hsm_user_signer_text": (STATUS, HANDLE, TEXT, DATA, c_size_t, POINTER(Buffer)),
+    "hsm_user_set_signer": (STATUS, HANDLE, TEXT, DATA, c_size_t, DATA, c_size_t),
+    "hsm_quorum_request": (STATUS, HANDLE, TEXT, POINTER(Key), c_uint32, DATA, POINTER(Buffer)),
+    "hsm_quorum_approve": (STATUS, HANDLE, DATA, TEXT, DATA, c_size_t, POINTER(c_uint32), POINTER(c_uint32)),
+    "hsm_session_set_quorum_token": (STATUS, HANDLE, DATA),
+    "hsm_quorum_cancel": (STATUS, HANDLE, DATA),
+    "hsm_quorum_set": (STATUS, HANDLE, TEXT, c_uint32),
+    "hsm_quorum_list_all": (STATUS, HANDLE, POINTER(POINTER(QuorumList))),
+    "hsm_quorum_list_free": (None, POINTER(QuorumList)),
     # backup.h
     "hsm_recovery_key_make": (STATUS, DATA),
     "hsm_recovery_key_split": (STATUS, DATA, c_uint32, c_uint32, DATA),

@@ -165,6 +165,38 @@ class BackupList(Structure):
     ]
 
 
+class QuorumToken(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("id", c_uint8 * ID_LEN),
+        ("key", c_uint8 * ID_LEN),
+        ("service", c_char_p),
+        ("requester", c_char_p),
+        ("approvers", c_char_p),
+        ("n_uses_left", c_uint64),
+        ("expires_ms", c_uint64),
+    ]
+
+
+class QuorumPolicy(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("service", c_char_p),
+        ("m", c_uint32),
+        ("n_signers", c_uint32),
+    ]
+
+
+class QuorumList(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("n_tokens", c_size_t),
+        ("tokens", POINTER(POINTER(QuorumToken))),
+        ("n_policies", c_size_t),
+        ("policies", POINTER(POINTER(QuorumPolicy))),
+    ]
+
+
 class Attribute(Structure):
     _fields_ = [
         ("type", c_uint32),

@@ -13,6 +13,7 @@ from ._structures import Statistics as StatisticsStruct
 from ._structures import UserList as UserListStruct
 from .admin import NodeLife
 from .backup import Recovery
+from .quorum import Signers
 from .config import Config, handle_of
 from .queue import Queue
 from .session import Session
@@ -108,7 +109,7 @@ class UserList:
     users: list[UserInfo] = records(UserInfo)
 
 
-class Cluster(NodeLife, Recovery):
+class Cluster(NodeLife, Recovery, Signers):
     """Connections to the nodes; every call is safe from any number of threads, and a child of fork may go on using it.
 
     Without `config` the settings come from the usual files and the environment. Opening does not reach the network.

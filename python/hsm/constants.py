@@ -13,6 +13,8 @@ PASSWORD_MAX = 128  # of a password
 RECOVERY_KEY_LEN = 32  # of a recovery key
 RECOVERY_SHARE_MAX = 112  # bytes of a share's text, NUL included
 RECOVERY_SHARES = 255  # most shares of a key
+QUORUM_MAX = 8  # most people of a quorum
+QUORUM_USES = 1000  # most operations of one token
 BACKUP_NAME_MAX = 96  # bytes of a backup's name, NUL included
 NONCE_MADE_LEN = 12  # of a nonce that the node makes
 DIGEST_MAX = 64  # of a digest
@@ -79,6 +81,7 @@ RANDOM_FAILED = 56  # the random generator failed
 STORE_UNAVAILABLE = 57  # the store cannot be reached: existing keys go on working, changes must wait
 BACKUP_UNAVAILABLE = 58  # this node keeps no backups, or they cannot be reached
 BACKUP_INVALID = 59  # the backup is damaged, cut off, or another's
+QUORUM_NEEDED = 60  # a quorum must approve this first
 
 # Roles of users.
 ROLE_ADMIN = 1  # manages users and nodes; cannot use keys
@@ -252,6 +255,8 @@ ATTR_WRAP_TEMPLATE = 54  # template: attributes that a key must have to be wrapp
 ATTR_UNWRAP_TEMPLATE = 55  # template: attributes that an unwrapped key gets
 ATTR_DERIVE_TEMPLATE = 56  # template: attributes that a derived key gets
 ATTR_URL = 57  # text: where the certificate can be fetched
+ATTR_QUORUM_USE = 58  # number: how many of its users must approve a use
+ATTR_QUORUM_MANAGEMENT = 59  # number: how many must approve its wrapping, sharing, changing, deleting
 
 # Types of attribute values: what hsm_attribute.value points to.
 VALUE_BOOL = 1  # one uint8_t, 0 or 1

@@ -262,6 +262,10 @@ class BackupInvalid(Error):
     status, text = constants.BACKUP_INVALID, "the backup is damaged, cut off, or another's"
 
 
+class QuorumNeeded(Error):
+    status, text = constants.QUORUM_NEEDED, "a quorum must approve this first"
+
+
 BY_STATUS: dict[int, type[Error]] = {error.status: error for error in Error.__subclasses__()}
 
 

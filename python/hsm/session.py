@@ -11,6 +11,7 @@ from ._records import read_record
 from ._structures import LoginInfo as LoginInfoStruct
 from .admin import Administration
 from .backup import Backups
+from .quorum import Quorum
 from .crypto import CryptoCalls
 from .keys import Key, ObjectCalls, make_key
 
@@ -25,7 +26,7 @@ class LoginInfo:
     expires_ms: int  # milliseconds since 1970-01-01 UTC; use renews it; 0 when not known
 
 
-class Session(ObjectCalls, CryptoCalls, Administration, Backups):
+class Session(ObjectCalls, CryptoCalls, Administration, Backups, Quorum):
     """Usable from any number of threads at once; survives the loss of nodes. Cluster.session opens one."""
 
     def __init__(self, cluster: Cluster) -> None:

@@ -5,7 +5,7 @@
  *   config.h             where the cluster is               object.h   keys, certificates, data: make, find, change
  *   cluster.h            nodes, health, statistics          crypto.h   sign, encrypt, wrap, derive, ...
  *   admin.h              life of a cluster, audit log       async.h    many operations at once from one thread
- *   backup.h             backups, recovery key, restore
+ *   backup.h             backups, recovery key, restore     quorum.h   what several people must approve
  *
  * Conventions. Every call that can fail returns an hsm_status and touches no output unless it is HSM_OK (a length asked
  * for excepted). Outputs of variable length go to `(uint8_t *out, size_t *out_len)`: *out_len is the room and becomes
@@ -24,6 +24,7 @@
 #include "hsm/crypto.h"
 #include "hsm/error.h"
 #include "hsm/object.h"
+#include "hsm/quorum.h"
 #include "hsm/session.h"
 #include "hsm/types.h"
 #include "hsm/user.h"

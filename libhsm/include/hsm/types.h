@@ -101,6 +101,7 @@ enum {
     HSM_STORE_UNAVAILABLE = 57, /**< the store cannot be reached: existing keys go on working, changes must wait */
     HSM_BACKUP_UNAVAILABLE = 58, /**< this node keeps no backups, or they cannot be reached */
     HSM_BACKUP_INVALID = 59, /**< the backup is damaged, cut off, or another's */
+    HSM_QUORUM_NEEDED = 60, /**< a quorum must approve this first */
 };
 
 /**
@@ -319,6 +320,8 @@ enum {
     HSM_ATTR_UNWRAP_TEMPLATE = 55,      /**< template: attributes that an unwrapped key gets */
     HSM_ATTR_DERIVE_TEMPLATE = 56,      /**< template: attributes that a derived key gets */
     HSM_ATTR_URL = 57,                  /**< text: where the certificate can be fetched */
+    HSM_ATTR_QUORUM_USE = 58,           /**< number: how many of its users must approve a use */
+    HSM_ATTR_QUORUM_MANAGEMENT = 59,    /**< number: how many must approve its wrapping, sharing, changing, deleting */
 };
 
 /** Types of attribute values: what hsm_attribute.value points to. */

@@ -15,6 +15,7 @@
 #define STATE_MAX         2048u  /* sealed state of a multi-part operation */
 #define FIND_PAGE_MAX     1000u
 #define USER_NAME_MAX     31u
+#define USERS_MAX         1024u
 #define PASSWORD_MIN      8u
 #define PASSWORD_MAX      128u
 #define CLUSTER_NODES_MAX 28u

@@ -178,6 +178,7 @@ def main():
         options.seed = random.SystemRandom().randrange(1 << 32)
         sys.argv += ["--seed", str(options.seed)]
     enter_namespaces()
+    os.environ.pop("LD_PRELOAD", None)  # a sanitizer's runtime: this process has it, others do without
     print(f"Storm of {options.seconds:.0f} s over {options.nodes} nodes on {options.store}, --seed {options.seed}", flush=True)
     from storm.network import make_bridge
     make_bridge()
