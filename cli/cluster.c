@@ -106,9 +106,8 @@ int run_cluster_activate(struct context *context)
     STEP(recovery_make(context, &recovery));
     STEP(password_get("Password of the first administrator: ", file, fd, true, &password));
     STEP(recovery_show(context, &recovery));
-    CALL("cluster activate",
-         hsm_cluster_activate_with_recovery(context->cluster, options->user, password.text, password.len,
-                                            recovery.given ? recovery.key : NULL));
+    CALL("cluster activate", hsm_cluster_activate_with_recovery(context->cluster, options->user, password.text,
+                                                                password.len, recovery.given ? recovery.key : NULL));
     say(context, "Active. %s is its administrator; nobody can reset that password but another administrator.",
         options->user);
     return EXIT_OK;

@@ -65,8 +65,8 @@ static void draw(const char *what, unsigned long long done, unsigned long long t
     memset(bar, '#', (size_t)filled);
     bar[WIDTH] = 0;
     if (total)
-        fprintf(stderr, "\r%s [%s] %3.0f %%, %llu of %llu records\x1b[K", what, bar, share > 1 ? 100 : share * 100, done,
-                total);
+        fprintf(stderr, "\r%s [%s] %3.0f %%, %llu of %llu records\x1b[K", what, bar, share > 1 ? 100 : share * 100,
+                done, total);
     else
         fprintf(stderr, "\r%s ... %llu records\x1b[K", what, done); /* a restore learns the number at the end */
 }

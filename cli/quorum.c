@@ -77,8 +77,8 @@ int run_user_signer(struct context *context)
     int len = i2d_PUBKEY(key, &public_key);
     hsm_status status =
         len > 0 ? hsm_user_signer_text(context->cluster, user, public_key, (size_t)len, &text) : HSM_INVALID_ARGUMENT;
-    int result = status == HSM_OK ? sign(key, text.data, text.len, signature, &signature_len)
-                                  : report("user signer", status);
+    int result =
+        status == HSM_OK ? sign(key, text.data, text.len, signature, &signature_len) : report("user signer", status);
 
     if (result == EXIT_OK) {
         status = hsm_user_set_signer(context->session, user, public_key, (size_t)len, signature, signature_len);
@@ -118,8 +118,7 @@ int run_quorum_request(struct context *context)
     int status = options->out ? content_write(options->out, text.data, text.len, false) : EXIT_OK;
 
     if (status == EXIT_OK) {
-        json_auto_t *object =
-            json_pack("{s:o, s:s%}", "token", json_hex(id, HSM_ID_LEN), "text", text.data, text.len);
+        json_auto_t *object = json_pack("{s:o, s:s%}", "token", json_hex(id, HSM_ID_LEN), "text", text.data, text.len);
         status = output_object(context, object);
     }
     hsm_buffer_free(&text);
@@ -139,8 +138,8 @@ int run_quorum_approve(struct context *context)
     STEP(token_parse(context->arguments[0], id));
     STEP(content_read(options->signature, &signature));
     STEP(context_session(context));
-    CALL("quorum approve", hsm_quorum_approve(context->session, id, signer, signature.data, signature.len, &n_approvals,
-                                              &n_needed));
+    CALL("quorum approve",
+         hsm_quorum_approve(context->session, id, signer, signature.data, signature.len, &n_approvals, &n_needed));
     json_auto_t *object = json_pack("{s:i, s:i}", "approvals", (int)n_approvals, "needed", (int)n_needed);
 
     return output_object(context, object);
@@ -163,22 +162,21 @@ static json_t *tokens_json(const hsm_quorum_list *list)
 
     for (size_t i = 0; i < list->n_tokens; i++) {
         const hsm_quorum_token *token = list->tokens[i];
-        json_t *key =
-            memcmp(token->key, none, HSM_ID_LEN) == 0 ? json_string("") : json_hex(token->key, HSM_ID_LEN);
+        json_t *key = memcmp(token->key, none, HSM_ID_LEN) == 0 ? json_string("") : json_hex(token->key, HSM_ID_LEN);
 
-        json_array_append_new(
-            rows, json_pack("{s:o, s:s, s:o, s:s, s:I, s:s, s:o}", "token", json_hex(token->id, HSM_ID_LEN), "service",
-                            token->service, "key", key, "requester", token->requester, "uses_left",
-                            (json_int_t)token->n_uses_left, "approvers", token->approvers, "expires",
-                            json_time(token->expires_ms)));
+        json_array_append_new(rows,
+                              json_pack("{s:o, s:s, s:o, s:s, s:I, s:s, s:o}", "token", json_hex(token->id, HSM_ID_LEN),
+                                        "service", token->service, "key", key, "requester", token->requester,
+                                        "uses_left", (json_int_t)token->n_uses_left, "approvers", token->approvers,
+                                        "expires", json_time(token->expires_ms)));
     }
     return rows;
 }
 
 int run_quorum_list(struct context *context)
 {
-    static const char *const token_columns[] = {"token", "service", "key", "requester", "uses_left", "approvers",
-                                                "expires"};
+    static const char *const token_columns[] = {"token",     "service",   "key",    "requester",
+                                                "uses_left", "approvers", "expires"};
     static const char *const policy_columns[] = {"service", "needed", "signers"};
     hsm_quorum_list *list = NULL;
     json_auto_t *policies = json_array();
@@ -188,9 +186,9 @@ int run_quorum_list(struct context *context)
     json_auto_t *tokens = tokens_json(list);
 
     for (size_t i = 0; i < list->n_policies; i++)
-        json_array_append_new(policies, json_pack("{s:s, s:i, s:i}", "service", list->policies[i]->service, "needed",
-                                                  (int)list->policies[i]->m, "signers",
-                                                  (int)list->policies[i]->n_signers));
+        json_array_append_new(policies,
+                              json_pack("{s:s, s:i, s:i}", "service", list->policies[i]->service, "needed",
+                                        (int)list->policies[i]->m, "signers", (int)list->policies[i]->n_signers));
     hsm_quorum_list_free(list);
     if (context->json) {
         json_auto_t *object = json_pack("{s:O, s:O}", "policies", policies, "tokens", tokens);

@@ -18,7 +18,7 @@ void recovery_wipe(struct recovery *recovery)
 int recovery_make(const struct context *context, struct recovery *recovery)
 {
     const struct options *options = &context->options;
-    const char *shares = options->recovery_shares  ? options->recovery_shares
+    const char *shares = options->recovery_shares ? options->recovery_shares
                          : options->recovery_file ? FILE_SHARES
                                                   : DEFAULT_SHARES;
     char end;
@@ -65,12 +65,12 @@ static int print(const struct context *context, const struct recovery *recovery,
     for (unsigned i = 0; i < recovery->n; i++)
         json_array_append_new(list, json_string(texts->shares + (size_t)i * HSM_RECOVERY_SHARE_MAX));
     if (context->json) {
-        json_auto_t *object =
-            json_pack("{s:i, s:O}", "needed", (int)recovery->threshold, "recovery_shares", list);
+        json_auto_t *object = json_pack("{s:i, s:O}", "needed", (int)recovery->threshold, "recovery_shares", list);
 
         return output_object(context, object);
     }
-    printf("Recovery key, in %u shares, of which any %u make a new cluster of a backup. They are shown this once; without\n"
+    printf("Recovery key, in %u shares, of which any %u make a new cluster of a backup. They are shown this once; "
+           "without\n"
            "them backups are worth nothing. Give each to somebody else.\n\n",
            recovery->n, recovery->threshold);
     for (unsigned i = 0; i < recovery->n; i++)

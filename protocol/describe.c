@@ -49,7 +49,8 @@ static void put_operations(void)
                                          [ACCESS_AUDITOR] = "auditor, administrator",
                                          [ACCESS_LOCAL] = "own socket"};
 
-    static const char *const cost[] = {[COST_FAST] = "fast", [COST_SLOW] = "slow", [COST_WRITES] = "writes", [COST_LONG] = "long"};
+    static const char *const cost[] = {
+        [COST_FAST] = "fast", [COST_SLOW] = "slow", [COST_WRITES] = "writes", [COST_LONG] = "long"};
 
     put("\n### Operations\n\n| number | operation | who | cost | required | optional | answer |\n"
         "| ---: | --- | --- | --- | --- | --- | --- |\n");

@@ -191,12 +191,12 @@ static status_code quorum_list(hsm_session *session, hsm_quorum_list **list)
     TRY(records_begin(&records, sizeof(hsm_quorum_list)));
     hsm_quorum_list *made = (hsm_quorum_list *)records.head;
     made->size = sizeof(*made);
-    made->tokens = (const hsm_quorum_token *const *)records_take(
-        &records, values_bytes(&call.request.answer, FIELD_RECORDS), sizeof(hsm_quorum_token), take_token,
-        &made->n_tokens);
-    made->policies = (const hsm_quorum_policy *const *)records_take(
-        &records, values_bytes(&call.request.answer, FIELD_SETS), sizeof(hsm_quorum_policy), take_policy,
-        &made->n_policies);
+    made->tokens =
+        (const hsm_quorum_token *const *)records_take(&records, values_bytes(&call.request.answer, FIELD_RECORDS),
+                                                      sizeof(hsm_quorum_token), take_token, &made->n_tokens);
+    made->policies =
+        (const hsm_quorum_policy *const *)records_take(&records, values_bytes(&call.request.answer, FIELD_SETS),
+                                                       sizeof(hsm_quorum_policy), take_policy, &made->n_policies);
     return records_finish(&records, (void **)list);
 }
 

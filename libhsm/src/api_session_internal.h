@@ -16,8 +16,8 @@ struct hsm_session {
     struct object_table *objects;
     uint8_t quorum_token[16];
     _Atomic bool has_quorum_token; /* false: no look-up needed */
-    _Atomic uint32_t n_objects;  /* 0: no look-up needed */
-    _Atomic uint32_t generation; /* of the login */
-    _Atomic long logging_in;     /* process id of a thread that is logging in again; 0: none */
-    _Atomic bool from_config;    /* the library may log in again by itself */
+    _Atomic uint32_t n_objects;    /* 0: no look-up needed */
+    _Atomic uint32_t generation;   /* of the login */
+    _Atomic long logging_in;       /* process id of a thread that is logging in again; 0: none */
+    _Atomic bool from_config;      /* the library may log in again by itself */
 };

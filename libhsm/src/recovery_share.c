@@ -1,6 +1,6 @@
 /* See recovery_share.h. Shamir's scheme over GF(2^8) with the polynomial of AES (FIPS 197, section 4.2). Written here
- * rather than taken from libgfshare, which looks up logarithms of secret bytes in tables (and so tells the caches), draws
- * its randomness through one global function that is random() by default, and does not exist on Windows. */
+ * rather than taken from libgfshare, which looks up logarithms of secret bytes in tables (and so tells the caches),
+ * draws its randomness through one global function that is random() by default, and does not exist on Windows. */
 #include "recovery_share.h"
 
 #include <ctype.h>
@@ -174,8 +174,8 @@ status_code share_from_text(const char *text, size_t number, struct recovery_sha
     uint8_t encoded[ENCODED_LEN], sum[CHECKSUM_LEN];
 
     CHECK(text && decode(text, encoded), STATUS_INVALID_ARGUMENT,
-          "share %zu is not complete, or mistyped: it begins with " PREFIX " and has %u letters and digits behind it", number,
-          (8 * ENCODED_LEN + 4) / 5);
+          "share %zu is not complete, or mistyped: it begins with " PREFIX " and has %u letters and digits behind it",
+          number, (8 * ENCODED_LEN + 4) / 5);
     TRY(checksum(encoded, sum));
     CHECK(memcmp(sum, encoded + BODY_LEN, CHECKSUM_LEN) == 0, STATUS_INVALID_ARGUMENT,
           "share %zu is mistyped: its checksum is wrong", number);

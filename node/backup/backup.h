@@ -33,8 +33,8 @@ status_code backup_delete(struct node *node, struct slice name);
 status_code backup_list(struct node *node, struct bytes *records);
 
 /** Makes a new cluster of a backup, on a node that belongs to none and whose store is fresh: afterwards it is CREATED.
- * `name`: empty for the newest at the destination, if that holds one cluster's only. `where`: a destination, or empty for
- * the configuration's. */
+ * `name`: empty for the newest at the destination, if that holds one cluster's only. `where`: a destination, or empty
+ * for the configuration's. */
 status_code backup_restore(struct node *node, struct slice name, struct slice where, struct slice recovery_key,
                            struct backup_done *done);
 

@@ -1,5 +1,5 @@
-/* Reading a backup: backup_format.h. Bytes are gathered until a part is complete; each part is opened before anything in
- * it is believed. */
+/* Reading a backup: backup_format.h. Bytes are gathered until a part is complete; each part is opened before anything
+ * in it is believed. */
 #include <stdlib.h>
 #include "backup/backup_header.h"
 #include "backup/chunk_cipher.h"
@@ -15,9 +15,9 @@ struct backup_reader {
     struct secret recovery_key;
     struct backup_visitor visitor;
     enum expecting expecting;
-    size_t wanted;           /* bytes of what is expected */
-    struct bytes pending;    /* what came of it so far */
-    struct bytes preamble;   /* magic, length and header, which the chunks are bound to */
+    size_t wanted;         /* bytes of what is expected */
+    struct bytes pending;  /* what came of it so far */
+    struct bytes preamble; /* magic, length and header, which the chunks are bound to */
     struct bytes plaintext;
     struct backup_header header;
     struct chunk_cipher *cipher;

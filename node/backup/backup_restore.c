@@ -1,8 +1,8 @@
 /* Making a new cluster of a backup: backup.h.
  *
  * The records go into the store first, which no node opens before it is whole; then the node takes the keys, in one
- * atomic step. The new cluster's id follows from the backup and the node, so that an attempt that was interrupted between
- * the two finds its own store again. */
+ * atomic step. The new cluster's id follows from the backup and the node, so that an attempt that was interrupted
+ * between the two finds its own store again. */
 #include <stdio.h>
 #include "backup/backup_job.h"
 #include "store/etcd_client.h"
@@ -93,7 +93,8 @@ static status_code choose(struct destination *destination, struct slice wanted, 
         return backup_take_name(wanted, name);
     TRY(destination->operations->list(destination, take_newest, &newest));
     CHECK(newest.found, STATUS_OBJECT_NOT_FOUND, "there is no backup at this destination");
-    CHECK(!newest.mixed, STATUS_INVALID_ARGUMENT, "there are backups of several clusters here: name the one to restore");
+    CHECK(!newest.mixed, STATUS_INVALID_ARGUMENT,
+          "there are backups of several clusters here: name the one to restore");
     *name = newest.name;
     return STATUS_OK;
 }
@@ -137,9 +138,10 @@ status_code backup_restore(struct node *node, struct slice name, struct slice wh
 
     CHECK(recovery_key.len == RECOVERY_KEY_LEN, STATUS_INVALID_ARGUMENT, "a recovery key has %u bytes, not %zu",
           RECOVERY_KEY_LEN, recovery_key.len);
-    CHECK(identity_state(node->identity) == IDENTITY_EMPTY, STATUS_CLUSTER_STATE,
-          "this node belongs to cluster %s: a backup is restored into a new cluster, on a node with a fresh state folder",
-          identity_cluster_name(node->identity));
+    CHECK(
+        identity_state(node->identity) == IDENTITY_EMPTY, STATUS_CLUSTER_STATE,
+        "this node belongs to cluster %s: a backup is restored into a new cluster, on a node with a fresh state folder",
+        identity_cluster_name(node->identity));
     TRY(backup_job_begin());
     begun = true;
     TRY(open_source(node, where, &destination));

@@ -1,5 +1,5 @@
-/* Where backups are kept, as an interface: a directory, or a bucket that speaks S3. A backup appears under its name when
- * it is complete, or never. Each is used by one thread at a time. */
+/* Where backups are kept, as an interface: a directory, or a bucket that speaks S3. A backup appears under its name
+ * when it is complete, or never. Each is used by one thread at a time. */
 #pragma once
 
 #include "backup/backup_format.h"
@@ -36,8 +36,8 @@ struct destination {
     const struct destination_operations *operations;
 };
 
-/** `where`: "directory:/PATH" or "s3:https://HOST/BUCKET/PREFIX". STATUS_BACKUP_UNAVAILABLE when it is empty or cannot be
- * reached; STATUS_CONFIG_INVALID. What it put into *destination is the caller's to close, also after a failure. */
+/** `where`: "directory:/PATH" or "s3:https://HOST/BUCKET/PREFIX". STATUS_BACKUP_UNAVAILABLE when it is empty or cannot
+ * be reached; STATUS_CONFIG_INVALID. What it put into *destination is the caller's to close, also after a failure. */
 status_code destination_open(const struct node_config *config, const char *where, struct destination **destination);
 void destination_close(struct destination *destination);
 

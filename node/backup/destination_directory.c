@@ -83,8 +83,8 @@ static status_code directory_create(struct destination *destination, const char 
     remove_stale(directory);
     snprintf(directory->name, sizeof(directory->name), "%s", name);
     snprintf(directory->temporary, sizeof(directory->temporary), ".%s.part", name);
-    directory->file = openat(directory->folder, directory->temporary,
-                             O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    directory->file =
+        openat(directory->folder, directory->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     return directory->file >= 0 ? STATUS_OK : failed(directory, "a backup cannot be made");
 }
 

@@ -61,8 +61,7 @@ static void take_upload_id(void *context, const char *name, const char *text)
 static status_code begin_parts(struct bucket *bucket)
 {
     CLEANUP(bytes_release) struct bytes answer = BYTES_INIT;
-    const struct s3_request request = {
-        .method = "POST", .key = bucket->name, .query = "uploads=", .answer = &answer};
+    const struct s3_request request = {.method = "POST", .key = bucket->name, .query = "uploads=", .answer = &answer};
 
     TRY(s3_request(bucket->client, &request));
     TRY(s3_parse(bytes_slice(&answer), take_upload_id, bucket->upload_id));
@@ -186,8 +185,7 @@ static void bucket_abandon(struct destination *destination)
     struct bucket *bucket = bucket_of(destination);
 
     if (bucket->writing && bucket->upload_id[0] && upload_query(bucket, 0, &query) == STATUS_OK) {
-        const struct s3_request request = {
-            .method = "DELETE", .key = bucket->name, .query = (const char *)query.data};
+        const struct s3_request request = {.method = "DELETE", .key = bucket->name, .query = (const char *)query.data};
 
         if (s3_request(bucket->client, &request) != STATUS_OK)
             log_event(LOG_LEVEL_WARNING, "parts of an abandoned backup stay in the bucket", "name", bucket->name,

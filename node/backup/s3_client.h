@@ -1,5 +1,5 @@
-/* Requests to a bucket that speaks S3, signed by libcurl (AWS Signature Version 4) and tried again, with growing pauses,
- * while that can help. */
+/* Requests to a bucket that speaks S3, signed by libcurl (AWS Signature Version 4) and tried again, with growing
+ * pauses, while that can help. */
 #pragma once
 
 #include <curl/curl.h>

@@ -35,21 +35,21 @@ struct node_config {
     unsigned
         login_lock_s; /* login-lock-s: first lock-out, doubling with each further failure up to one hour; default 30 */
     unsigned quorum_token_lifetime_s; /* quorum-token-lifetime-s; default 600 */
-    unsigned keys_per_user;      /* keys-per-user: quota; default 1,000,000 */
-    unsigned connections_max;    /* connections-max; default 4,096 */
-    unsigned drain_timeout_s;    /* drain-timeout-s: how long SIGTERM waits for what is being answered; default 30 */
-    char backup_to[512];         /* backup-to: directory:/PATH or s3:https://HOST/BUCKET/PREFIX; "": none are kept */
-    unsigned backup_interval_s;  /* backup-interval-s: of automatic backups; 0: none; default a day */
-    unsigned backup_keep_days;   /* backup-keep-days: automatic backups remove older ones; 0: never; default 90 */
-    char backup_s3_region[32];   /* backup-s3-region */
+    unsigned keys_per_user;           /* keys-per-user: quota; default 1,000,000 */
+    unsigned connections_max;         /* connections-max; default 4,096 */
+    unsigned drain_timeout_s;   /* drain-timeout-s: how long SIGTERM waits for what is being answered; default 30 */
+    char backup_to[512];        /* backup-to: directory:/PATH or s3:https://HOST/BUCKET/PREFIX; "": none are kept */
+    unsigned backup_interval_s; /* backup-interval-s: of automatic backups; 0: none; default a day */
+    unsigned backup_keep_days;  /* backup-keep-days: automatic backups remove older ones; 0: never; default 90 */
+    char backup_s3_region[32];  /* backup-s3-region */
     char backup_s3_credentials_file[1024]; /* backup-s3-credentials-file */
     char backup_s3_ca_file[1024];          /* backup-s3-ca-file */
-    bool audit_key_use;          /* audit-key-use */
-    bool fips;                   /* fips: load OpenSSL's FIPS provider */
-    bool hardening;              /* hardening: seccomp, locked memory; default true */
-    struct crypto_policy policy; /* allow-des3-encrypt, allow-raw-rsa, allow-sha1-sign */
-    char run_as[64];             /* run-as: user to become after start as root; default: stay */
-    struct log_settings log;     /* log-level, log-format (text or json), log-file */
+    bool audit_key_use;                    /* audit-key-use */
+    bool fips;                             /* fips: load OpenSSL's FIPS provider */
+    bool hardening;                        /* hardening: seccomp, locked memory; default true */
+    struct crypto_policy policy;           /* allow-des3-encrypt, allow-raw-rsa, allow-sha1-sign */
+    char run_as[64];                       /* run-as: user to become after start as root; default: stay */
+    struct log_settings log;               /* log-level, log-format (text or json), log-file */
     char log_file[1024];
 };
 

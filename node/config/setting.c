@@ -86,9 +86,10 @@ const struct setting SETTINGS[] = {
            "How long a stop waits for requests at hand, in seconds."),
     TEXT("backup-to", backup_to, "",
          "Where backups are kept: directory:/PATH, or s3:https://HOST/BUCKET/PREFIX. Without it this node makes none."),
-    NUMBER("backup-interval-s", backup_interval_s, 0, 31536000, "86400",
-           "How old the newest backup of this cluster may become before an automatic one is made, in seconds; 0: only on "
-           "demand."),
+    NUMBER(
+        "backup-interval-s", backup_interval_s, 0, 31536000, "86400",
+        "How old the newest backup of this cluster may become before an automatic one is made, in seconds; 0: only on "
+        "demand."),
     NUMBER("backup-keep-days", backup_keep_days, 0, 36500, "90",
            "After an automatic backup those that are older are removed, but never the newest; 0: all are kept."),
     TEXT("backup-s3-region", backup_s3_region, "us-east-1", "Region that requests to the bucket are signed for."),

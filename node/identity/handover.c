@@ -15,7 +15,19 @@
 #define INFO      "hsmd handover 1"
 #define POINT_MAX 133u
 
-enum entry { VERSION = 1, CLUSTER, CLUSTER_NAME, APPROVER, JOINER_HASH, CA_HASH, POINT, SEALED, SIGNATURE, SEAL_ID, N_ENTRIES };
+enum entry {
+    VERSION = 1,
+    CLUSTER,
+    CLUSTER_NAME,
+    APPROVER,
+    JOINER_HASH,
+    CA_HASH,
+    POINT,
+    SEALED,
+    SIGNATURE,
+    SEAL_ID,
+    N_ENTRIES
+};
 
 static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [VERSION] = {"version", VALUE_UINT, 255, "of this format"},
@@ -178,8 +190,8 @@ status_code handover_make(const struct handover_parties *parties, EVP_PKEY *appr
 
 static status_code check_form(const struct values *values)
 {
-    static const enum entry NEEDED[] = {CLUSTER, CLUSTER_NAME, APPROVER, JOINER_HASH,
-                                        CA_HASH, POINT,        SEALED,   SIGNATURE, SEAL_ID};
+    static const enum entry NEEDED[] = {CLUSTER, CLUSTER_NAME, APPROVER,  JOINER_HASH, CA_HASH,
+                                        POINT,   SEALED,       SIGNATURE, SEAL_ID};
     CHECK(values_uint(values, VERSION, 0) == FORMAT, STATUS_INVALID_ARGUMENT,
           "the handover has format %llu; this node understands %u: upgrade the older one",
           (unsigned long long)values_uint(values, VERSION, 0), FORMAT);

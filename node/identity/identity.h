@@ -24,7 +24,8 @@ const uint8_t *identity_node_id(const struct identity *identity);
 /** Zero until the node is CREATED or MEMBER. */
 const uint8_t *identity_cluster_id(const struct identity *identity);
 
-/** What the keyring binds sealings to: the cluster's id or, of a restored cluster, that of the one whose keys they are. */
+/** What the keyring binds sealings to: the cluster's id or, of a restored cluster, that of the one whose keys they are.
+ */
 const uint8_t *identity_seal_id(const struct identity *identity);
 
 /** "" until the node is CREATED or MEMBER. */

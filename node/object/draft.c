@@ -289,8 +289,8 @@ static status_code begin(const struct object_new *new, struct draft *draft)
 /** Approvers must see the key: a session object is its client's alone. */
 static status_code check_quorum(const struct values *attributes)
 {
-    bool wanted = values_uint(attributes, ATTRIBUTE_QUORUM_USE, 0) ||
-                  values_uint(attributes, ATTRIBUTE_QUORUM_MANAGEMENT, 0);
+    bool wanted =
+        values_uint(attributes, ATTRIBUTE_QUORUM_USE, 0) || values_uint(attributes, ATTRIBUTE_QUORUM_MANAGEMENT, 0);
     CHECK(!wanted || values_bool(attributes, ATTRIBUTE_TOKEN, false), STATUS_TEMPLATE_INCONSISTENT,
           "QUORUM_USE and QUORUM_MANAGEMENT are for token objects: TOKEN must be true");
     return STATUS_OK;

@@ -118,7 +118,8 @@ static status_code approve_once(struct node *node, const struct caller *caller, 
 
     (void)caller; /* whoever hands it in: the signature says who approves */
     TRY(quorum_token_read(node, token_id, token));
-    CHECK(node_now_ms(node) < token->expires_ms, STATUS_OBJECT_NOT_FOUND, "the quorum token has expired: request another");
+    CHECK(node_now_ms(node) < token->expires_ms, STATUS_OBJECT_NOT_FOUND,
+          "the quorum token has expired: request another");
     TRY(account_find(node, signer, &account));
     TRY(quorum_check_entitled(node, token, &account));
     TRY(quorum_token_text(node, token, &text));

@@ -1,5 +1,5 @@
-/* The cluster's policy: how many administrators must approve what. It stands in the cluster record, which every change to
- * the set of users rewrites, so the count of signers that is looked at holds. */
+/* The cluster's policy: how many administrators must approve what. It stands in the cluster record, which every change
+ * to the set of users rewrites, so the count of signers that is looked at holds. */
 #include "node.h"
 #include "protocol/writer.h"
 #include "quorum/quorum_token.h"

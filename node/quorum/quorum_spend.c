@@ -86,12 +86,11 @@ static status_code check_token(struct node *node, const struct caller *caller, c
     uint64_t n;
 
     CHECK(node_now_ms(node) < token->expires_ms, STATUS_QUORUM_NEEDED, "the quorum token has expired: request another");
-    CHECK(memcmp(token->requester_id, caller->user_id, ID_LEN) == 0, STATUS_QUORUM_NEEDED,
-          "the quorum token is %s's", token->requester);
+    CHECK(memcmp(token->requester_id, caller->user_id, ID_LEN) == 0, STATUS_QUORUM_NEEDED, "the quorum token is %s's",
+          token->requester);
     CHECK(token->service == service, STATUS_QUORUM_NEEDED, "the quorum token is for service %s; this needs one for %s",
           quorum_service_name(token->service), quorum_service_name(service));
-    CHECK(token->has_object == (object_id != NULL) &&
-              (!object_id || memcmp(token->object_id, object_id, ID_LEN) == 0),
+    CHECK(token->has_object == (object_id != NULL) && (!object_id || memcmp(token->object_id, object_id, ID_LEN) == 0),
           STATUS_QUORUM_NEEDED, "the quorum token is for another key");
     TRY(quorum_count_entitled(node, token, &n));
     CHECK(n >= needed, STATUS_QUORUM_NEEDED, "%llu of %llu approvals: have others sign the token's text",

@@ -22,8 +22,10 @@ static const struct schema_entry entries[N_ENTRIES] = {
 static const struct schema schema = {"quorum token field", entries, N_ENTRIES};
 
 static const char *const service_names[QUORUM_SERVICES] = {
-    [QUORUM_USER] = "user",           [QUORUM_POLICY] = "quorum",
-    [QUORUM_CLUSTER] = "cluster",     [QUORUM_KEY_USE] = "key-use",
+    [QUORUM_USER] = "user",
+    [QUORUM_POLICY] = "quorum",
+    [QUORUM_CLUSTER] = "cluster",
+    [QUORUM_KEY_USE] = "key-use",
     [QUORUM_KEY_MANAGEMENT] = "key-management",
 };
 

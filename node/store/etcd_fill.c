@@ -63,8 +63,8 @@ void etcd_fill_release(struct etcd_fill *fill)
 
 status_code etcd_fill_empty(struct etcd_client *client, const struct etcd_settings *settings)
 {
-    json_t *request = json_pack("{s:o, s:o}", "key", etcd_key(settings, "/records/"), "range_end",
-                                etcd_key(settings, "/records0"));
+    json_t *request =
+        json_pack("{s:o, s:o}", "key", etcd_key(settings, "/records/"), "range_end", etcd_key(settings, "/records0"));
     json_t *answer = NULL;
     status_code status = etcd_call(client, "/v3/kv/deleterange", request, TIMEOUT_MS, &answer, NULL);
 

@@ -1,5 +1,5 @@
-/* Putting many records into an etcd that no node uses yet, in batches, each of which demands that the text under /cluster
- * is still what the filler knows: whoever else began to use these keys ends it. */
+/* Putting many records into an etcd that no node uses yet, in batches, each of which demands that the text under
+ * /cluster is still what the filler knows: whoever else began to use these keys ends it. */
 #pragma once
 
 #include "store/etcd_record.h"

@@ -3,7 +3,8 @@
 
 #include "store/etcd_record.h"
 
-/** In ascending order of kind and id; the visitor's revision is etcd's. *at: etcd's revision to read at; 0 reads the newest and is replaced by it. STATUS_CONFLICT when it was compacted. */
+/** In ascending order of kind and id; the visitor's revision is etcd's. *at: etcd's revision to read at; 0 reads the
+ * newest and is replaced by it. STATUS_CONFLICT when it was compacted. */
 status_code etcd_scan(struct etcd_client *client, const struct etcd_settings *settings, uint64_t *at,
                       record_visitor visit, void *context);
 

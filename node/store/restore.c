@@ -1,5 +1,5 @@
-/* See restore.h. In SQLite all is one transaction; in etcd the text under /cluster, which names the attempt until the end,
- * keeps every node away. */
+/* See restore.h. In SQLite all is one transaction; in etcd the text under /cluster, which names the attempt until the
+ * end, keeps every node away. */
 #include "store/restore.h"
 
 #include <stdio.h>

@@ -204,9 +204,9 @@ status_code connection_check(struct connection *connection)
 
 /* SQLite would make the file with the umask's mode; the WAL and its index take the mode of the file.
  *
- * Only a file that does not exist may be opened here: closing any descriptor of a file gives up all POSIX locks that this
- * process has on it (fcntl, section F_SETLK), also those of SQLite's other connections. Another node that stops would then
- * take itself for the last user of the database and delete the WAL under ours. */
+ * Only a file that does not exist may be opened here: closing any descriptor of a file gives up all POSIX locks that
+ * this process has on it (fcntl, section F_SETLK), also those of SQLite's other connections. Another node that stops
+ * would then take itself for the last user of the database and delete the WAL under ours. */
 static status_code make_private(const char *path)
 {
     int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -14,7 +14,7 @@ struct cluster_record {
     uint64_t created_ms;
     char name[129];
     uint64_t quorum_user, quorum_policy, quorum_cluster; /* M of each service; 0: nobody needs to approve */
-    size_t recovery_key_len; /* 0: none was given at activation, and there are no backups */
+    size_t recovery_key_len;                             /* 0: none was given at activation, and there are no backups */
     uint8_t recovery_key[RECOVERY_KEY_LEN];
 };
 

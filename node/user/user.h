@@ -41,8 +41,8 @@ status_code users_logout(struct users *users, const struct caller *caller);
 
 status_code users_create(struct users *users, const struct caller *caller, struct slice name, struct slice password,
                          enum role role, const uint8_t request_id[ID_LEN]);
-/** The first administrator, once in a cluster's life, in the same write that makes the cluster active. recovery_key: what
- * backups are sealed under; or empty, and there are none. */
+/** The first administrator, once in a cluster's life, in the same write that makes the cluster active. recovery_key:
+ * what backups are sealed under; or empty, and there are none. */
 status_code users_activate(struct users *users, struct slice name, struct slice password, struct slice recovery_key);
 status_code users_delete(struct users *users, const struct caller *caller, struct slice name);
 status_code users_change_password(struct users *users, const struct caller *caller, struct slice name,

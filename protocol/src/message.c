@@ -20,7 +20,14 @@ static const struct schema_entry field_entries[VALUES_MAX] = {
 const struct schema FIELD_SCHEMA = {"field", field_entries, VALUES_MAX};
 
 enum { ANYONE = ACCESS_ANYONE, LOGGED_IN = ACCESS_LOGGED_IN, ADMIN = ACCESS_ADMIN, USER = ACCESS_USER };
-enum { AUDITOR = ACCESS_AUDITOR, LOCAL = ACCESS_LOCAL, FAST = COST_FAST, SLOW = COST_SLOW, WRITES = COST_WRITES, LONG = COST_LONG };
+enum {
+    AUDITOR = ACCESS_AUDITOR,
+    LOCAL = ACCESS_LOCAL,
+    FAST = COST_FAST,
+    SLOW = COST_SLOW,
+    WRITES = COST_WRITES,
+    LONG = COST_LONG
+};
 
 #define F(name) (1ULL << FIELD_##name)
 

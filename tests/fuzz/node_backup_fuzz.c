@@ -1,5 +1,5 @@
-/* Backups: bytes as they come from a disk or a bucket, and, sealed as they should be, what stands in them. None of it may
- * do harm, and only what was written whole may be read to its end. */
+/* Backups: bytes as they come from a disk or a bucket, and, sealed as they should be, what stands in them. None of it
+ * may do harm, and only what was written whole may be read to its end. */
 #include "backup/backup_header.h"
 #include "backup/chunk_cipher.h"
 

@@ -162,10 +162,14 @@ static void a_cluster_is_activated_once(void **state)
     assert_int_equal(cluster_record_read(fixture->node, &record), STATUS_OK);
     assert_true(record.active);
     assert_string_equal(record.name, "test");
-    assert_int_equal(users_activate(users, slice_text("admin"), slice_text(PASSWORD), slice_of(NULL, 0)), STATUS_OK); /* a resend */
-    assert_int_equal(users_activate(users, slice_text("admin"), slice_text("another password"), slice_of(NULL, 0)), STATUS_CLUSTER_STATE);
-    assert_int_equal(users_activate(users, slice_text("eve"), slice_text(PASSWORD), slice_of(NULL, 0)), STATUS_CLUSTER_STATE);
-    assert_int_equal(users_activate(users, slice_text("alice"), slice_text(PASSWORD), slice_of(NULL, 0)), STATUS_CLUSTER_STATE);
+    assert_int_equal(users_activate(users, slice_text("admin"), slice_text(PASSWORD), slice_of(NULL, 0)),
+                     STATUS_OK); /* a resend */
+    assert_int_equal(users_activate(users, slice_text("admin"), slice_text("another password"), slice_of(NULL, 0)),
+                     STATUS_CLUSTER_STATE);
+    assert_int_equal(users_activate(users, slice_text("eve"), slice_text(PASSWORD), slice_of(NULL, 0)),
+                     STATUS_CLUSTER_STATE);
+    assert_int_equal(users_activate(users, slice_text("alice"), slice_text(PASSWORD), slice_of(NULL, 0)),
+                     STATUS_CLUSTER_STATE);
     assert_false(exists(fixture->node, "eve"));
     assert_int_equal(log_in(fixture, "admin", PASSWORD), STATUS_OK);
     assert_int_equal(cluster_record_create(fixture->node, "renamed"), STATUS_OK);
@@ -177,8 +181,9 @@ static void guesses_by_activating_lock_out_too(void **state)
 {
     struct fixture *fixture = *state;
     for (unsigned i = 0; i < 5; i++)
-        assert_int_equal(users_activate(fixture->node->users, slice_text("admin"), slice_text("a guess"), slice_of(NULL, 0)),
-                         STATUS_CLUSTER_STATE);
+        assert_int_equal(
+            users_activate(fixture->node->users, slice_text("admin"), slice_text("a guess"), slice_of(NULL, 0)),
+            STATUS_CLUSTER_STATE);
     assert_int_equal(log_in(fixture, "admin", PASSWORD), STATUS_USER_LOCKED);
 }
 

@@ -1,8 +1,9 @@
 /* Backups of a cluster, and the recovery key that opens them.
  *
- * The recovery key is made once, by whoever activates the cluster, and given to it then. Backups are sealed under it, and
- * a new cluster is made of one with it alone: keep it where the cluster is not, as a file or in shares of which some
- * number is enough. Functions without a session or a cluster reach no network; all are safe from any number of threads.
+ * The recovery key is made once, by whoever activates the cluster, and given to it then. Backups are sealed under it,
+ * and a new cluster is made of one with it alone: keep it where the cluster is not, as a file or in shares of which
+ * some number is enough. Functions without a session or a cluster reach no network; all are safe from any number of
+ * threads.
  */
 #pragma once
 
@@ -21,8 +22,8 @@ extern "C" {
 HSM_API hsm_status hsm_recovery_key_make(uint8_t *key);
 
 /**
- * Splits a recovery key into shares, of which `threshold` give it back and fewer tell nothing (A. Shamir, "How to share a
- * secret", 1979; byte by byte over GF(2^8)). Each is a line of text with a checksum, made to be printed and typed.
+ * Splits a recovery key into shares, of which `threshold` give it back and fewer tell nothing (A. Shamir, "How to share
+ * a secret", 1979; byte by byte over GF(2^8)). Each is a line of text with a checksum, made to be printed and typed.
  *
  * @param threshold, n  1 <= threshold <= n <= HSM_RECOVERY_SHARES
  * @param shares  out: n texts at distances of HSM_RECOVERY_SHARE_MAX bytes, secret: the caller wipes them
@@ -89,9 +90,9 @@ HSM_API hsm_status hsm_backup_verify(hsm_session *session, const char *name, hsm
 HSM_API hsm_status hsm_backup_delete(hsm_session *session, const char *name);
 
 /**
- * Makes a new cluster of a backup: with its keys, users, policy and audit logs, under a new cluster id and with this node
- * as its only member. Then hsm_cluster_initialize follows; users log in with the passwords that they had. Interrupted, it
- * is called again.
+ * Makes a new cluster of a backup: with its keys, users, policy and audit logs, under a new cluster id and with this
+ * node as its only member. Then hsm_cluster_initialize follows; users log in with the passwords that they had.
+ * Interrupted, it is called again.
  *
  * @param node   the own socket of a node that belongs to no cluster and whose store is fresh
  * @param name   of the backup; NULL: the newest

@@ -1,9 +1,9 @@
 /* Quorum: what M of N people must approve before it is done.
  *
  * The administrators' services are "user" (making and deleting users, resetting passwords, administrators' keys for
- * approvals), "quorum" (this policy) and "cluster" (admitting and removing nodes, deleting backups), each with an M that
- * hsm_quorum_set gives it. "key-use" and "key-management" are a key's own, with the M in its attributes QUORUM_USE and
- * QUORUM_MANAGEMENT, for its owner and those whom it is shared with.
+ * approvals), "quorum" (this policy) and "cluster" (admitting and removing nodes, deleting backups), each with an M
+ * that hsm_quorum_set gives it. "key-use" and "key-management" are a key's own, with the M in its attributes QUORUM_USE
+ * and QUORUM_MANAGEMENT, for its owner and those whom it is shared with.
  *
  * Who wants something requests a token; others sign its text, with keys that they registered (hsm_user_set_signer), on
  * whatever they keep those on; the signatures are handed in; then the requester names the token and does it. Every call
@@ -20,8 +20,8 @@ extern "C" {
 #define HSM_QUORUM_USES 1000 /**< most operations of one token */
 
 /**
- * The text that proves the possession of a key for approvals: to be signed with its private key. Asks the cluster for its
- * id.
+ * The text that proves the possession of a key for approvals: to be signed with its private key. Asks the cluster for
+ * its id.
  *
  * @param public_key  SubjectPublicKeyInfo, DER: RSA of at least 2,048 bits, or EC of at least 224
  * @param text        out: freed with hsm_buffer_free
@@ -30,12 +30,12 @@ HSM_API hsm_status hsm_user_signer_text(hsm_cluster *cluster, const char *user, 
                                         size_t public_key_len, hsm_buffer *text);
 
 /**
- * Registers the caller's key for approvals in place of an earlier one, or (public_key NULL) takes one away: one's own, or
- * as an administrator another's.
+ * Registers the caller's key for approvals in place of an earlier one, or (public_key NULL) takes one away: one's own,
+ * or as an administrator another's.
  *
  * @param signature  over hsm_user_signer_text: SHA-256 with RSA (PKCS#1 v1.5) or ECDSA (DER)
- * @return HSM_OK; HSM_SIGNATURE_INVALID; HSM_INVALID_ARGUMENT; HSM_NOT_PERMITTED, also when too few signers would be left;
- * HSM_QUORUM_NEEDED
+ * @return HSM_OK; HSM_SIGNATURE_INVALID; HSM_INVALID_ARGUMENT; HSM_NOT_PERMITTED, also when too few signers would be
+ * left; HSM_QUORUM_NEEDED
  */
 HSM_API hsm_status hsm_user_set_signer(hsm_session *session, const char *user, const void *public_key,
                                        size_t public_key_len, const void *signature, size_t signature_len);
@@ -57,8 +57,8 @@ HSM_API hsm_status hsm_quorum_request(hsm_session *session, const char *service,
  * Hands in a signature, anybody's.
  *
  * @param n_approvals, n_needed  out: how many approve by now, and how many must; may be NULL
- * @return HSM_OK (again, for the same signer); HSM_SIGNATURE_INVALID; HSM_NOT_PERMITTED when the signer is not entitled or
- * has registered no key; HSM_OBJECT_NOT_FOUND when the token has expired
+ * @return HSM_OK (again, for the same signer); HSM_SIGNATURE_INVALID; HSM_NOT_PERMITTED when the signer is not entitled
+ * or has registered no key; HSM_OBJECT_NOT_FOUND when the token has expired
  */
 HSM_API hsm_status hsm_quorum_approve(hsm_session *session, const uint8_t *token_id, const char *signer,
                                       const void *signature, size_t signature_len, uint32_t *n_approvals,
