@@ -24,6 +24,7 @@ struct options {
     char *name, *csr, *certificate, *ca, *directory, *role, *out, *in, *key, *mechanism, *hash, *format, *signature;
     char *label, *id, *new_password_file, *aad, *state, *self_signed, *to, *wrapping_key, *type;
     char *recovery_shares, *recovery_file, *backup, *from, *approval;
+    int since;
     char **attributes;
     int new_password_fd, limit, bytes, days, threads, depth, undo, session;
     double seconds, interval;
@@ -170,6 +171,7 @@ int run_backup_verify(struct context *context);
 int run_backup_delete(struct context *context);
 int run_audit_show(struct context *context);
 int run_audit_verify(struct context *context);
+int run_audit_export(struct context *context);
 int run_bench(struct context *context);
 int run_top(struct context *context);
 int run_completion(struct context *context);

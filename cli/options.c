@@ -48,6 +48,7 @@ static struct poptOption table[] = {
          "activate: write the recovery key there (1/1, or --recovery-shares) instead of showing it; restore: read it"),
     TEXT("backup", backup, "NAME", "which backup (default: the newest)"),
     TEXT("from", from, "WHERE", "directory:/PATH or s3:https://HOST/BUCKET/PREFIX (default: the node's backup-to)"),
+    NUMBER("since", since, "N", "from this entry on"),
     TEXT("approval", approval, "TOKEN", "the quorum token with which others approved this"),
     NUMBER("uses", uses, "N", "how many operations the quorum token is for (default 1)"),
     TEXT("directory", directory, "DIRECTORY", "where the CA's key and certificate are"),

@@ -64,3 +64,40 @@ void hsm_audit_page_free(hsm_audit_page *page)
 {
     records_free(page);
 }
+
+static status_code give_checkpoint(const struct call *call, hsm_buffer given[3])
+{
+    TRY(call_give_buffer(call, FIELD_DATA, &given[0]));
+    TRY(call_give_buffer(call, FIELD_SIGNATURE, &given[1]));
+    return call_give_buffer(call, FIELD_CERTIFICATE, &given[2]);
+}
+
+static status_code audit_checkpoint(hsm_session *session, const uint8_t *node_id, hsm_buffer *text,
+                                    hsm_buffer *signature, hsm_buffer *certificate)
+{
+    CLEANUP(call_release) struct call call;
+    hsm_buffer given[3] = {{0}};
+
+    TRY(call_begin(&call, session, NULL, OP_AUDIT_CHECKPOINT));
+    ARGUMENT(text && signature && certificate, "no place for the checkpoint");
+    if (node_id)
+        values_put_bytes(&call.fields, FIELD_NODE_ID, slice_of(node_id, ID_LEN));
+    TRY(call_run(&call));
+    status_code status = give_checkpoint(&call, given);
+
+    if (status != STATUS_OK) {
+        for (int i = 0; i < 3; i++)
+            hsm_buffer_free(&given[i]);
+        return status;
+    }
+    *text = given[0];
+    *signature = given[1];
+    *certificate = given[2];
+    return STATUS_OK;
+}
+
+hsm_status hsm_audit_checkpoint(hsm_session *session, const uint8_t *node_id, hsm_buffer *text, hsm_buffer *signature,
+                                hsm_buffer *certificate)
+{
+    return API(audit_checkpoint(session, node_id, text, signature, certificate));
+}

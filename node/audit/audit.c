@@ -256,10 +256,17 @@ static void *run(void *context)
     struct audit *audit = context;
     status_code failing = STATUS_OK;
 
+    uint64_t checkpoint_every = 1000ull * audit->node->config.audit_checkpoint_interval_s / WRITE_EVERY_MS, rounds = 0;
+
     pthread_mutex_lock(&audit->lock);
     for (bool go_on = true; go_on;) {
         go_on = rest(audit);
         status_code code = write_all(audit);
+        if (code == STATUS_OK && checkpoint_every && (!go_on || ++rounds % checkpoint_every == 0)) {
+            pthread_mutex_unlock(&audit->lock);
+            audit_log_checkpoint(audit);
+            pthread_mutex_lock(&audit->lock);
+        }
         if (code != STATUS_OK && code != failing)
             log_event(LOG_LEVEL_ERROR, "audit log cannot be written", "status", status_name(code), "detail",
                       failure_detail(), NULL);

@@ -21,5 +21,12 @@ status_code audit_record(struct audit *audit, const struct call *call, status_co
 status_code audit_read(struct audit *audit, const uint8_t node_id[ID_LEN], uint64_t sequence, uint64_t limit,
                        struct bytes *records, uint64_t *head);
 
+/** How far a node's log reaches, as text, signed by the answering node, whose certificate comes along. */
+status_code audit_checkpoint(struct audit *audit, const uint8_t node_id[ID_LEN], struct bytes *text,
+                             struct bytes *signature, struct bytes *certificate_pem);
+
+/** Writes a checkpoint of the node's own log to where the node logs. */
+void audit_log_checkpoint(struct audit *audit);
+
 /** Walks a node's whole chain; names the first broken entry in the detail. */
 status_code audit_verify(struct audit *audit, const uint8_t node_id[ID_LEN]);

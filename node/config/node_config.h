@@ -44,6 +44,7 @@ struct node_config {
     char backup_s3_region[32];  /* backup-s3-region */
     char backup_s3_credentials_file[1024]; /* backup-s3-credentials-file */
     char backup_s3_ca_file[1024];          /* backup-s3-ca-file */
+    unsigned audit_checkpoint_interval_s;  /* audit-checkpoint-interval-s; 0: none; default 3,600 */
     bool audit_key_use;                    /* audit-key-use */
     bool fips;                             /* fips: load OpenSSL's FIPS provider */
     bool hardening;                        /* hardening: seccomp, locked memory; default true */

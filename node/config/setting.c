@@ -97,6 +97,8 @@ const struct setting SETTINGS[] = {
          "File of one line, ACCESS-KEY-ID:SECRET-ACCESS-KEY, which only this node's user may read."),
     PATH("backup-s3-ca-file", backup_s3_ca_file, "",
          "Certificate of the authority that signed the bucket's certificate (PEM). Default: the system's."),
+    NUMBER("audit-checkpoint-interval-s", audit_checkpoint_interval_s, 0, 86400, "3600",
+           "How often this node logs how far its audit log has come, signed, in seconds; and when it stops. 0: never."),
     BOOL("audit-key-use", audit_key_use, "false", "Record every use of a key in the audit log, not just changes."),
     BOOL("fips", fips, "false", "Use OpenSSL's FIPS provider; the node does not start without it."),
     BOOL("hardening", hardening, "true", "System-call filter, locked memory, no core files, no debugger."),

@@ -254,3 +254,19 @@ status_code certificate_request(EVP_PKEY *key, const char *name, const uint8_t n
         return openssl_failure(STATUS_INTERNAL, "making a certificate request");
     return take_bio(bio, csr);
 }
+
+status_code certificate_key_sign(EVP_PKEY *key, struct slice data, struct bytes *signature)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    char reason[160];
+    size_t len = 512;
+    uint8_t *at = bytes_reserve(signature, len);
+    bool done = context && at &&
+                EVP_DigestSignInit_ex(context, NULL, "SHA256", crypto_context(), NULL, key, NULL) == 1 &&
+                EVP_DigestSign(context, at, &len, data.data, data.len) == 1;
+
+    EVP_MD_CTX_free(context);
+    CHECK(done, STATUS_INTERNAL, "signing with the node's key: %s", failure_openssl_reason(reason, sizeof reason));
+    signature->len += len;
+    return STATUS_OK;
+}

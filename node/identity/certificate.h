@@ -40,5 +40,8 @@ void certificate_common_name(X509 *certificate, char *name, size_t size);
 status_code certificate_request(EVP_PKEY *key, const char *name, const uint8_t node_id[ID_LEN],
                                 const char *const *hosts, struct bytes *csr);
 
+/** SHA-256 with ECDSA (DER), by a node's key. */
+status_code certificate_key_sign(EVP_PKEY *key, struct slice data, struct bytes *signature);
+
 /* For CLEANUP. */
 void certificate_free(X509 **certificate);

@@ -92,18 +92,6 @@ static status_code context_of(const struct values *values, struct bytes *context
     return bytes_ok(context);
 }
 
-static status_code sign(EVP_PKEY *key, struct slice data, struct bytes *signature)
-{
-    CLEANUP(free_digest_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
-    size_t len = 512;
-    uint8_t *at = bytes_reserve(signature, len);
-    if (!context || !at || EVP_DigestSignInit_ex(context, NULL, "SHA256", crypto_context(), NULL, key, NULL) != 1 ||
-        EVP_DigestSign(context, at, &len, data.data, data.len) != 1)
-        return openssl_failure("signing a handover");
-    signature->len += len;
-    return STATUS_OK;
-}
-
 static bool verifies(EVP_PKEY *key, struct slice data, struct slice signature)
 {
     CLEANUP(free_digest_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -180,7 +168,7 @@ status_code handover_make(const struct handover_parties *parties, EVP_PKEY *appr
 
     values_encode(&SCHEMA, &values, &signed_part);
     TRY(bytes_ok(&signed_part));
-    TRY(sign(approver_key, bytes_slice(&signed_part), &signature));
+    TRY(certificate_key_sign(approver_key, bytes_slice(&signed_part), &signature));
     values_put_bytes(&values, SIGNATURE, bytes_slice(&signature));
     values_encode(&SCHEMA, &values, handover);
     TRY(bytes_ok(handover));

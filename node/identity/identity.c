@@ -224,6 +224,18 @@ status_code identity_certificate_hash(struct identity *identity, uint8_t hash[CE
     return code;
 }
 
+status_code identity_sign(struct identity *identity, struct slice data, struct bytes *signature,
+                          struct bytes *certificate_pem)
+{
+    CHECK(identity_state(identity) == IDENTITY_MEMBER, STATUS_CLUSTER_STATE, "this node has no certificate yet");
+    pthread_mutex_lock(&identity->lock);
+    status_code code = certificate_key_sign(identity->key, data, signature);
+    if (code == STATUS_OK)
+        code = certificate_encode_pem(identity->certificate, certificate_pem);
+    pthread_mutex_unlock(&identity->lock);
+    return code;
+}
+
 status_code identity_csr(struct identity *identity, struct bytes *csr)
 {
     const char *hosts[HOSTS_MAX + 1] = {NULL};

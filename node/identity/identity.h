@@ -40,6 +40,10 @@ status_code identity_reload(struct identity *identity);
 /** A copy of the masking key. */
 status_code identity_masking_key(struct identity *identity, struct secret *masking_key);
 
+/** Signs with this node's key; its certificate (PEM) comes along. STATUS_CLUSTER_STATE unless MEMBER. */
+status_code identity_sign(struct identity *identity, struct slice data, struct bytes *signature,
+                          struct bytes *certificate_pem);
+
 /** PEM. */
 status_code identity_csr(struct identity *identity, struct bytes *csr);
 

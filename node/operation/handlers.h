@@ -74,6 +74,7 @@ status_code op_encapsulate(struct call *call);
 status_code op_decapsulate(struct call *call);
 status_code op_random(struct call *call);
 status_code op_audit_read(struct call *call);
+status_code op_audit_checkpoint(struct call *call);
 
 /* Reading requests (request.c). */
 

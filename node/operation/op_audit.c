@@ -16,3 +16,16 @@ status_code op_audit_read(struct call *call)
     values_put_uint(call->answer, FIELD_COUNT, head);
     return STATUS_OK;
 }
+
+status_code op_audit_checkpoint(struct call *call)
+{
+    struct slice node_id = call_bytes(call, FIELD_NODE_ID);
+    struct bytes *text = call_buffer(call), *signature = call_buffer(call), *certificate = call_buffer(call);
+
+    TRY(audit_checkpoint(call->node->audit, node_id.len ? node_id.data : identity_node_id(call->node->identity), text,
+                         signature, certificate));
+    call_answer(call, FIELD_DATA, text);
+    call_answer(call, FIELD_SIGNATURE, signature);
+    call_answer(call, FIELD_CERTIFICATE, certificate);
+    return STATUS_OK;
+}

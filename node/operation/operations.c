@@ -49,6 +49,7 @@ static const operation_handler HANDLERS[OPERATION_NUMBER_MAX + 1] = {
     [OP_DECAPSULATE] = op_decapsulate,
     [OP_RANDOM] = op_random,
     [OP_AUDIT_READ] = op_audit_read,
+    [OP_AUDIT_CHECKPOINT] = op_audit_checkpoint,
     [OP_BACKUP_CREATE] = op_backup_create,
     [OP_BACKUP_LIST] = op_backup_list,
     [OP_BACKUP_VERIFY] = op_backup_verify,

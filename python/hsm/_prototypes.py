@@ -163,6 +163,7 @@ PROTOTYPES = {
     "hsm_node_remove": (STATUS, HANDLE, DATA),
     "hsm_audit_read": (STATUS, HANDLE, DATA, c_uint64, c_uint32, POINTER(POINTER(AuditPage))),
     "hsm_audit_page_free": (None, POINTER(AuditPage)),
+    "hsm_audit_checkpoint": (STATUS, HANDLE, DATA, POINTER(Buffer), POINTER(Buffer), POINTER(Buffer)),
     # quorum.h
     "hsm_user_signer_text": (STATUS, HANDLE, TEXT, DATA, c_size_t, POINTER(Buffer)),
     "hsm_user_set_signer": (STATUS, HANDLE, TEXT, DATA, c_size_t, DATA, c_size_t),

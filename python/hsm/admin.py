@@ -120,6 +120,12 @@ class Administration(Handle):
         return fetch(AuditPage, AuditPageStruct, lib.hsm_audit_page_free, lib.hsm_audit_read, self._handle, identifier,
                      sequence, limit)
 
+    def audit_checkpoint(self, node_id: Optional[Bytes] = None) -> tuple[bytes, bytes, bytes]:
+        """How far a node's audit log reaches now: text, signature over it, certificate (PEM) of the node that signed."""
+        identifier = None if node_id is None else as_id(node_id)
+        text, signature, certificate = _take_buffers(lib.hsm_audit_checkpoint, self._handle, identifier, n=3)
+        return text, signature, certificate
+
     def audit(self, node_id: Bytes, sequence: int = 0) -> Iterator[AuditEntry]:
         """All entries of one node, page by page."""
         while entries := self.audit_read(node_id, sequence).entries:

@@ -122,6 +122,18 @@ HSM_API hsm_status hsm_audit_read(hsm_session *session, const uint8_t *node_id, 
                                   hsm_audit_page **page);
 HSM_API void hsm_audit_page_free(hsm_audit_page *page);
 
+/**
+ * How far a node's audit log reaches now, signed by the node that answers: kept with what was read so far, it shows
+ * later whether entries were cut off. Administrators and auditors.
+ *
+ * @param node_id      as above
+ * @param text         out: lines that name cluster, node, sequence, hash and time
+ * @param signature    out: over the text, SHA-256 with ECDSA (DER)
+ * @param certificate  out: of the node that signed, PEM; the cluster's CA signed it. All freed with hsm_buffer_free
+ */
+HSM_API hsm_status hsm_audit_checkpoint(hsm_session *session, const uint8_t *node_id, hsm_buffer *text,
+                                        hsm_buffer *signature, hsm_buffer *certificate);
+
 #ifdef __cplusplus
 }
 #endif
