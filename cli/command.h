@@ -23,8 +23,8 @@ struct options {
     int password_fd;
     char *name, *csr, *certificate, *ca, *directory, *role, *out, *in, *key, *mechanism, *hash, *format, *signature;
     char *label, *id, *new_password_file, *aad, *state, *self_signed, *to, *wrapping_key, *type;
-    char *recovery_shares, *recovery_file, *backup, *from, *approval;
-    int since;
+    char *recovery_shares, *recovery_file, *backup, *from, *approval, *second_factor;
+    int since, for_logins;
     char **attributes;
     int new_password_fd, limit, bytes, days, threads, depth, undo, session;
     double seconds, interval;
@@ -95,6 +95,10 @@ int confirm(const struct context *context, const char *question);
 
 /* quorum.c */
 int token_parse(const char *text, uint8_t id[HSM_ID_LEN]);
+
+/** SHA-256 with RSA or ECDSA, by the private key (PEM) in a file. */
+#define SIGNATURE_MAX 8192
+int sign_with_file(const char *path, const void *text, size_t text_len, uint8_t *signature, size_t *signature_len);
 
 /* files.c */
 struct content {

@@ -50,7 +50,7 @@ const struct command COMMANDS[] = {
     {"decrypt", "", 0, 0, KEY_USE, "decrypt what encrypt made", run_decrypt},
     {"random", "N", 1, 1, "out format", "N random bytes from the cluster, as hexadecimal, or raw into a file",
      run_random},
-    {"user signer", "NAME", 1, 1, "key undo", "register one's own key for approvals, or take one away",
+    {"user signer", "NAME", 1, 1, "key for-logins undo", "register one's own key for approvals, or take one away",
      run_user_signer},
     {"quorum request", "SERVICE", 1, 1, "key uses out",
      "request a token: user, quorum, cluster, key-use or key-management", run_quorum_request},

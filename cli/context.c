@@ -15,6 +15,7 @@ static int exit_status_of(hsm_status status)
     case HSM_USER_LOCKED:
     case HSM_NOT_PERMITTED:
     case HSM_QUORUM_NEEDED:
+    case HSM_SECOND_FACTOR_NEEDED:
     case HSM_KEY_FUNCTION_NOT_PERMITTED:
         return EXIT_NOT_ALLOWED;
     case HSM_UNAVAILABLE:
@@ -67,13 +68,32 @@ int context_cluster(struct context *context)
     return EXIT_OK;
 }
 
+/* With the password, and the challenge signed by the key in --second-factor. */
+static int log_in_signed(struct context *context, const char *user, const struct password *password)
+{
+    hsm_buffer text = {0}, state = {0};
+    uint8_t signature[SIGNATURE_MAX];
+    size_t signature_len = sizeof(signature);
+
+    CALL("login", hsm_login_challenge(context->cluster, user, &text, &state));
+    int result = sign_with_file(context->options.second_factor, text.data, text.len, signature, &signature_len);
+    hsm_status status = result == EXIT_OK ? hsm_login_signed(context->session, user, password->text, password->len,
+                                                             state.data, state.len, signature, signature_len)
+                                          : HSM_OK;
+
+    hsm_buffer_free(&text);
+    hsm_buffer_free(&state);
+    return status == HSM_OK ? result : report("login", status);
+}
+
 static int log_in(struct context *context)
 {
     CLEANUP(password_wipe) struct password password = {.len = 0};
+    const char *file = context->options.second_factor ? context->options.password_file : NULL;
     char user[HSM_USER_NAME_MAX + 1] = "", prompt[64];
     size_t len = sizeof(user);
 
-    hsm_status status = hsm_login_default(context->session);
+    hsm_status status = context->options.second_factor ? HSM_CONFIG_INVALID : hsm_login_default(context->session);
     if (status != HSM_CONFIG_INVALID || context->options.password_fd >= 0) {
         if (context->options.password_fd < 0)
             return status == HSM_OK ? EXIT_OK : report("login", status);
@@ -81,7 +101,9 @@ static int log_in(struct context *context)
     if (hsm_config_get(context->config, "user", user, &len) != HSM_OK || !user[0])
         return usage("who logs in? give --user, or the setting user");
     snprintf(prompt, sizeof(prompt), "Password of %s: ", user);
-    STEP(password_get(prompt, NULL, context->options.password_fd, false, &password));
+    STEP(password_get(prompt, file, context->options.password_fd, false, &password));
+    if (context->options.second_factor)
+        return log_in_signed(context, user, &password);
     CALL("login", hsm_login(context->session, user, password.text, password.len));
     return EXIT_OK;
 }

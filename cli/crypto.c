@@ -7,8 +7,6 @@
 #include "key_types.h"
 #include "mechanisms.h"
 
-#define SIGNATURE_MAX 8192
-
 static const uint32_t private_side[] = {HSM_CLASS_PRIVATE_KEY, HSM_CLASS_SECRET_KEY};
 static const uint32_t public_side[] = {HSM_CLASS_PUBLIC_KEY, HSM_CLASS_SECRET_KEY};
 

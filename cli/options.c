@@ -24,7 +24,8 @@ static int help, version;
         name, 0, POPT_ARG_NONE, &given.field, 0, doc, NULL                                                             \
     }
 
-static const char common[] = "config output user password-file password-fd endpoint approval help version";
+static const char common[] =
+    "config output user password-file password-fd endpoint approval second-factor help version";
 
 static struct poptOption table[] = {
     TEXT("config", config, "FILE",
@@ -49,6 +50,8 @@ static struct poptOption table[] = {
     TEXT("backup", backup, "NAME", "which backup (default: the newest)"),
     TEXT("from", from, "WHERE", "directory:/PATH or s3:https://HOST/BUCKET/PREFIX (default: the node's backup-to)"),
     NUMBER("since", since, "N", "from this entry on"),
+    TEXT("second-factor", second_factor, "FILE", "private key (PEM) that signs the challenge of a login"),
+    FLAG("for-logins", for_logins, "the key is also the second factor of logins from now on"),
     TEXT("approval", approval, "TOKEN", "the quorum token with which others approved this"),
     NUMBER("uses", uses, "N", "how many operations the quorum token is for (default 1)"),
     TEXT("directory", directory, "DIRECTORY", "where the CA's key and certificate are"),

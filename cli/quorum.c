@@ -38,21 +38,27 @@ static int sign(EVP_PKEY *key, const void *text, size_t text_len, uint8_t *signa
     return done ? EXIT_OK : usage("this key does not sign with SHA-256");
 }
 
-int run_quorum_sign(struct context *context)
+int sign_with_file(const char *path, const void *text, size_t text_len, uint8_t *signature, size_t *signature_len)
 {
     CLEANUP(key_free) EVP_PKEY *key = NULL;
+
+    STEP(read_key(path, &key));
+    return sign(key, text, text_len, signature, signature_len);
+}
+
+int run_quorum_sign(struct context *context)
+{
     CLEANUP(content_release) struct content text = {NULL, 0};
     const struct options *options = &context->options;
-    uint8_t signature[2048];
+    uint8_t signature[SIGNATURE_MAX];
     size_t signature_len = sizeof(signature);
 
     if (!options->key || !options->in)
         return usage("quorum sign needs --key, the file of the private key, and --in, the token's text");
-    STEP(read_key(options->key, &key));
     STEP(content_read(options->in, &text));
     say(context, "You approve:\n%.*s", (int)text.len, (const char *)text.data);
     STEP(confirm(context, "Sign it?"));
-    STEP(sign(key, text.data, text.len, signature, &signature_len));
+    STEP(sign_with_file(options->key, text.data, text.len, signature, &signature_len));
     return content_write(options->out, signature, signature_len, false);
 }
 
@@ -62,13 +68,13 @@ int run_user_signer(struct context *context)
     const struct options *options = &context->options;
     const char *user = context->arguments[0];
     unsigned char *public_key = NULL;
-    uint8_t signature[2048];
+    uint8_t signature[SIGNATURE_MAX];
     size_t signature_len = sizeof(signature);
     hsm_buffer text = {0};
 
     STEP(context_session(context));
     if (options->undo) {
-        CALL("user signer", hsm_user_set_signer(context->session, user, NULL, 0, NULL, 0));
+        CALL("user signer", hsm_user_set_signer(context->session, user, NULL, 0, NULL, 0, 0));
         return EXIT_OK;
     }
     if (!options->key)
@@ -81,7 +87,8 @@ int run_user_signer(struct context *context)
         status == HSM_OK ? sign(key, text.data, text.len, signature, &signature_len) : report("user signer", status);
 
     if (result == EXIT_OK) {
-        status = hsm_user_set_signer(context->session, user, public_key, (size_t)len, signature, signature_len);
+        status = hsm_user_set_signer(context->session, user, public_key, (size_t)len, signature, signature_len,
+                                     options->for_logins ? HSM_SIGNER_SECOND_FACTOR : 0);
         result = status == HSM_OK ? EXIT_OK : report("user signer", status);
     }
     hsm_buffer_free(&text);

@@ -33,8 +33,14 @@ static void set_info(hsm_session *session, const char *user, uint32_t role, uint
     api_lock_give(&session->lock);
 }
 
-/* Asks a node for a ticket. An earlier one of the same user goes along, even expired: the session is kept. */
-static status_code login(hsm_session *session, const char *user, struct slice password)
+/* What a second factor adds to a login. */
+struct proof {
+    struct slice state, signature;
+};
+
+/* Asks a node for a ticket. An earlier one of the same user goes along, even expired: the session is kept. `proof` may
+ * be NULL. */
+static status_code login(hsm_session *session, const char *user, struct slice password, const struct proof *proof)
 {
     CLEANUP(call_release) struct call call;
     CLEANUP(bytes_release) struct bytes earlier = BYTES_SECRET;
@@ -42,6 +48,10 @@ static status_code login(hsm_session *session, const char *user, struct slice pa
     TRY(call_begin(&call, NULL, session ? session->cluster : NULL, OP_LOGIN));
     TRY(call_put_text(&call, FIELD_USER_NAME, user, "user name"));
     TRY(call_put_bytes(&call, FIELD_PASSWORD, password.data, password.len, "password"));
+    if (proof) {
+        TRY(call_put_bytes(&call, FIELD_STATE, proof->state.data, proof->state.len, "challenge"));
+        TRY(call_put_bytes(&call, FIELD_SIGNATURE, proof->signature.data, proof->signature.len, "signature"));
+    }
     bool keeps = same_user(session, user);
     if (keeps)
         TRY(login_copy(session->login, &earlier));
@@ -60,16 +70,46 @@ static status_code login(hsm_session *session, const char *user, struct slice pa
     return STATUS_OK;
 }
 
-static status_code login_explicit(hsm_session *session, const char *user, struct slice password)
+static status_code login_explicit(hsm_session *session, const char *user, struct slice password,
+                                  const struct proof *proof)
 {
-    TRY(login(session, user, password));
+    TRY(login(session, user, password, proof));
     atomic_store(&session->from_config, false);
     return STATUS_OK;
 }
 
 hsm_status hsm_login(hsm_session *session, const char *user, const void *password, size_t password_len)
 {
-    return API(login_explicit(session, user, slice_of(password, password_len)));
+    return API(login_explicit(session, user, slice_of(password, password_len), NULL));
+}
+
+hsm_status hsm_login_signed(hsm_session *session, const char *user, const void *password, size_t password_len,
+                            const void *state, size_t state_len, const void *signature, size_t signature_len)
+{
+    const struct proof proof = {slice_of(state, state_len), slice_of(signature, signature_len)};
+
+    return API(login_explicit(session, user, slice_of(password, password_len), &proof));
+}
+
+static status_code login_challenge(hsm_cluster *cluster, const char *user, hsm_buffer *text, hsm_buffer *state)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, cluster, OP_LOGIN_CHALLENGE));
+    ARGUMENT(text && state, "no place for the challenge");
+    TRY(call_put_text(&call, FIELD_USER_NAME, user, "user name"));
+    TRY(call_run(&call));
+    TRY(call_give_buffer(&call, FIELD_DATA, text));
+    status_code status = call_give_buffer(&call, FIELD_STATE, state);
+
+    if (status != STATUS_OK)
+        hsm_buffer_free(text);
+    return status;
+}
+
+hsm_status hsm_login_challenge(hsm_cluster *cluster, const char *user, hsm_buffer *text, hsm_buffer *state)
+{
+    return API(login_challenge(cluster, user, text, state));
 }
 
 static status_code login_from_config(hsm_session *session)
@@ -77,7 +117,7 @@ static status_code login_from_config(hsm_session *session)
     CLEANUP(credentials_release) struct credentials credentials = CREDENTIALS_INIT;
 
     TRY(credentials_read(session->cluster->config, &credentials));
-    return login(session, credentials.user, bytes_slice(&credentials.password));
+    return login(session, credentials.user, bytes_slice(&credentials.password), NULL);
 }
 
 static status_code login_default(hsm_session *session)

@@ -38,11 +38,13 @@ hsm_status hsm_user_signer_text(hsm_cluster *cluster, const char *user, const vo
 }
 
 static status_code set_signer(hsm_session *session, const char *user, const void *public_key, size_t public_key_len,
-                              const void *signature, size_t signature_len)
+                              const void *signature, size_t signature_len, uint32_t flags)
 {
     CLEANUP(call_release) struct call call;
 
     TRY(call_begin(&call, session, NULL, OP_USER_SET_SIGNER));
+    if (flags)
+        values_put_uint(&call.fields, FIELD_FLAGS, flags);
     TRY(call_put_text(&call, FIELD_USER_NAME, user, "user name"));
     if (public_key) {
         TRY(call_put_bytes(&call, FIELD_PEER_PUBLIC, public_key, public_key_len, "public key"));
@@ -52,9 +54,9 @@ static status_code set_signer(hsm_session *session, const char *user, const void
 }
 
 hsm_status hsm_user_set_signer(hsm_session *session, const char *user, const void *public_key, size_t public_key_len,
-                               const void *signature, size_t signature_len)
+                               const void *signature, size_t signature_len, uint32_t flags)
 {
-    return API(set_signer(session, user, public_key, public_key_len, signature, signature_len));
+    return API(set_signer(session, user, public_key, public_key_len, signature, signature_len, flags));
 }
 
 /* --- tokens --- */

@@ -73,6 +73,8 @@ const struct setting SETTINGS[] = {
            "How often changes made by other nodes are looked for, in milliseconds."),
     NUMBER("ticket-lifetime-s", ticket_lifetime_s, 60, 86400, "3600",
            "How long a login lasts without being used, in seconds."),
+    NUMBER("login-limit-s", login_limit_s, 0, 31536000, "0",
+           "How long a login lasts however much it is used, in seconds; 0: as long as it is used."),
     NUMBER("password-iterations", password_iterations, 1000, 10000000, "210000",
            "Iterations of PBKDF2-HMAC-SHA-512 over a password, from its next change on."),
     NUMBER("login-attempts", login_attempts, 1, 1000, "5", "Failed logins of a user before it is locked out."),

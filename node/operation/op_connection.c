@@ -1,5 +1,6 @@
 /* HELLO, PING, LOGIN, LOGOUT. */
 #include "operation/handlers.h"
+#include "user/challenge.h"
 
 static void put_cluster_id(struct call *call)
 {
@@ -40,7 +41,8 @@ status_code op_login(struct call *call)
     struct bytes *ticket = call_buffer(call), *session = call_buffer(call);
     uint64_t expires_ms = 0;
 
-    TRY(users_login(call->node->users, call_bytes(call, FIELD_USER_NAME), call_bytes(call, FIELD_PASSWORD),
+    const struct login_proof proof = {call_bytes(call, FIELD_STATE), call_bytes(call, FIELD_SIGNATURE)};
+    TRY(users_login(call->node->users, call_bytes(call, FIELD_USER_NAME), call_bytes(call, FIELD_PASSWORD), &proof,
                     call_bytes(call, FIELD_TICKET), &caller, ticket, &expires_ms));
     uint8_t *hex = bytes_reserve(session, 2 * ID_LEN + 1);
     TRY(bytes_ok(session));
@@ -50,6 +52,16 @@ status_code op_login(struct call *call)
     call_answer(call, FIELD_NAME, session);
     values_put_uint(call->answer, FIELD_USER_ROLE, caller.role);
     values_put_uint(call->answer, FIELD_TIME_MS, expires_ms);
+    return STATUS_OK;
+}
+
+status_code op_login_challenge(struct call *call)
+{
+    struct bytes *text = call_buffer(call), *state = call_buffer(call);
+
+    TRY(challenge_make(call->node, call_bytes(call, FIELD_USER_NAME), text, state));
+    call_answer(call, FIELD_DATA, text);
+    call_answer(call, FIELD_STATE, state);
     return STATUS_OK;
 }
 

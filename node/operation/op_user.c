@@ -1,6 +1,8 @@
 /* Users. The rules are in user/user.h; here requests become calls. */
 #include "operation/handlers.h"
 
+#define FLAG_SECOND_FACTOR 1u
+
 status_code op_user_create(struct call *call)
 {
     uint64_t role = values_uint(call->request, FIELD_USER_ROLE, ROLE_NONE);
@@ -39,5 +41,6 @@ status_code op_user_change_password(struct call *call)
 status_code op_user_set_signer(struct call *call)
 {
     return users_set_signer(call->node->users, &call->caller, call_bytes(call, FIELD_USER_NAME),
-                            call_bytes(call, FIELD_PEER_PUBLIC), call_bytes(call, FIELD_SIGNATURE));
+                            call_bytes(call, FIELD_PEER_PUBLIC), call_bytes(call, FIELD_SIGNATURE),
+                            values_uint(call->request, FIELD_FLAGS, 0) & FLAG_SECOND_FACTOR);
 }

@@ -23,7 +23,8 @@ enum {
     ACCOUNT_ITERATIONS,
     ACCOUNT_SALT,
     ACCOUNT_HASH,
-    ACCOUNT_SIGNER
+    ACCOUNT_SIGNER,
+    ACCOUNT_SECOND_FACTOR
 };
 
 static const struct schema_entry entries[] = {
@@ -36,6 +37,7 @@ static const struct schema_entry entries[] = {
     [ACCOUNT_SALT] = {"SALT", VALUE_BIN, SALT_LEN, NULL},
     [ACCOUNT_HASH] = {"HASH", VALUE_BIN, PASSWORD_HASH_LEN, NULL},
     [ACCOUNT_SIGNER] = {"SIGNER", VALUE_BIN, SIGNER_MAX, NULL},
+    [ACCOUNT_SECOND_FACTOR] = {"SECOND_FACTOR", VALUE_BOOL, 1, NULL},
 };
 
 static const struct schema account_schema = {"user field", entries, sizeof(entries) / sizeof(*entries)};
@@ -155,6 +157,7 @@ static status_code decode(const struct values *values, struct account *account)
     struct slice signer = values_bytes(values, ACCOUNT_SIGNER);
 
     account->signer_len = signer.len;
+    account->second_factor = values_bool(values, ACCOUNT_SECOND_FACTOR, false);
     if (signer.len)
         memcpy(account->signer, signer.data, signer.len);
     memset(account->request_id, 0, ID_LEN);
@@ -251,6 +254,7 @@ status_code account_write(struct node *node, const struct account *account, stru
     values_put_bytes(&values, ACCOUNT_HASH, slice_of(account->hash, PASSWORD_HASH_LEN));
     if (account->signer_len)
         values_put_bytes(&values, ACCOUNT_SIGNER, slice_of(account->signer, account->signer_len));
+    values_put_bool(&values, ACCOUNT_SECOND_FACTOR, account->second_factor);
     values_encode(&account_schema, &values, &plaintext);
     TRY(bytes_ok(&plaintext));
     TRY(record_prepare(node, STORE_USER, account->id, account->version, bytes_slice(&plaintext), &memory->sealed,

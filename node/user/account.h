@@ -20,6 +20,7 @@ struct account {
     uint8_t hash[PASSWORD_HASH_LEN]; /* PBKDF2-HMAC-SHA-512 (SP 800-132) */
     size_t signer_len;               /* 0: no key for approvals is registered */
     uint8_t signer[SIGNER_MAX];      /* SubjectPublicKeyInfo */
+    bool second_factor;              /* logins need a challenge signed with it */
 };
 
 /** Wipes it. Fits CLEANUP(). */

@@ -1,6 +1,7 @@
 /* Logins and their tickets: made, checked on every message, renewed. */
 #include <openssl/rand.h>
 #include "node.h"
+#include "user/challenge.h"
 #include "user/lockout.h"
 #include "user/record.h"
 #include "user/ticket.h"
@@ -43,12 +44,23 @@ static status_code standing_of(struct users *users, enum store_kind kind, const 
     return STATUS_OK;
 }
 
+/* However much it is used. */
+static uint64_t end_of_login(const struct node *node, const struct ticket *ticket)
+{
+    uint64_t limit_s = node->config.login_limit_s;
+
+    return limit_s ? ticket->login_ms + 1000 * limit_s : UINT64_MAX;
+}
+
 static status_code issue(struct users *users, const struct ticket *like, struct bytes *sealed, uint64_t *expires_ms)
 {
     struct ticket ticket = *like;
 
     ticket.issued_ms = node_now_ms(users->node);
     ticket.expires_ms = ticket.issued_ms + 1000ull * users->node->config.ticket_lifetime_s;
+    uint64_t end_ms = end_of_login(users->node, &ticket);
+    if (ticket.expires_ms > end_ms)
+        ticket.expires_ms = end_ms;
     *expires_ms = ticket.expires_ms;
     return ticket_seal(users->node, &ticket, sealed);
 }
@@ -81,7 +93,8 @@ static status_code choose_session(struct users *users, struct slice earlier, con
     return STATUS_OK;
 }
 
-status_code users_check_password(struct users *users, struct slice name, struct slice password, struct account *account)
+static status_code check_credentials(struct users *users, struct slice name, struct slice password,
+                                     const struct login_proof *proof, bool log_in, struct account *account)
 {
     bool failures;
     status_code status = account_find(users->node, name, account);
@@ -91,6 +104,8 @@ status_code users_check_password(struct users *users, struct slice name, struct 
     TRY(status);
     TRY(lockout_check(users->node, account->id, &failures));
     status = account_check_password(account, password);
+    if (status == STATUS_OK && log_in)
+        status = challenge_check(users->node, account, proof);
     if (status == STATUS_LOGIN_FAILED)
         lockout_count(users->node, account->id);
     /* Said anew, since counting leaves words of its own: this must read as for an unknown user. */
@@ -103,17 +118,25 @@ status_code users_check_password(struct users *users, struct slice name, struct 
     return STATUS_OK;
 }
 
-status_code users_login(struct users *users, struct slice name, struct slice password, struct slice earlier_ticket,
-                        struct caller *caller, struct bytes *ticket, uint64_t *expires_ms)
+status_code users_check_password(struct users *users, struct slice name, struct slice password, struct account *account)
+{
+    static const struct login_proof none = {{NULL, 0}, {NULL, 0}};
+
+    return check_credentials(users, name, password, &none, false, account);
+}
+
+status_code users_login(struct users *users, struct slice name, struct slice password, const struct login_proof *proof,
+                        struct slice earlier_ticket, struct caller *caller, struct bytes *ticket, uint64_t *expires_ms)
 {
     CLEANUP(account_wipe) struct account account;
     struct ticket made = {.role = ROLE_NONE};
     TRY(node_catch_up_with_all(users->node));
-    status_code status = users_check_password(users, name, password, &account);
+    status_code status = check_credentials(users, name, password, proof, true, &account);
 
-    if (status != STATUS_OK)
+    if (status != STATUS_OK && status != STATUS_SECOND_FACTOR_NEEDED)
         metric_add(WORKERS_MAX, METRIC_LOGIN_FAILURES, 1);
     TRY(status);
+    made.login_ms = node_now_ms(users->node);
     made.role = account.role;
     made.credential_version = account.credential_version;
     memcpy(made.user_id, account.id, ID_LEN);
@@ -146,7 +169,8 @@ status_code users_check_ticket(struct users *users, struct slice sealed, struct 
     TRY(standing_of(users, STORE_REVOCATION, ticket.session_id, &revocation));
     CHECK(!revocation.exists, STATUS_TICKET_EXPIRED, "this session was logged out: log in again");
     fill_caller(&ticket, user.name, caller);
-    if (now - ticket.issued_ms <= (ticket.expires_ms - ticket.issued_ms) / 2 || now < ticket.issued_ms)
+    bool young = now - ticket.issued_ms <= (ticket.expires_ms - ticket.issued_ms) / 2 || now < ticket.issued_ms;
+    if (young || ticket.expires_ms == end_of_login(users->node, &ticket))
         return STATUS_OK;
     return issue(users, &ticket, renewed, &expires_ms);
 }

@@ -92,6 +92,7 @@ status_code signer_set(struct node *node, struct account *account, struct slice 
     CLEANUP(bytes_release) struct bytes text = BYTES_INIT;
 
     account->signer_len = 0;
+    account->second_factor = false; /* it was a challenge to the key that goes */
     if (public_key.len == 0)
         return STATUS_OK;
     CHECK(public_key.len <= SIGNER_MAX, STATUS_INVALID_ARGUMENT, "a key for approvals has at most %u bytes",

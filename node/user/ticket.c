@@ -9,7 +9,8 @@ enum {
     TICKET_ROLE,
     TICKET_CREDENTIAL_VERSION,
     TICKET_ISSUED_MS,
-    TICKET_EXPIRES_MS
+    TICKET_EXPIRES_MS,
+    TICKET_LOGIN_MS
 };
 
 static const struct schema_entry entries[] = {
@@ -19,6 +20,7 @@ static const struct schema_entry entries[] = {
     [TICKET_CREDENTIAL_VERSION] = {"CREDENTIAL_VERSION", VALUE_UINT, UINT64_MAX, NULL},
     [TICKET_ISSUED_MS] = {"ISSUED_MS", VALUE_UINT, UINT64_MAX, NULL},
     [TICKET_EXPIRES_MS] = {"EXPIRES_MS", VALUE_UINT, UINT64_MAX, NULL},
+    [TICKET_LOGIN_MS] = {"LOGIN_MS", VALUE_UINT, UINT64_MAX, NULL},
 };
 
 static const struct schema ticket_schema = {"ticket field", entries, sizeof(entries) / sizeof(*entries)};
@@ -41,6 +43,7 @@ status_code ticket_seal(struct node *node, const struct ticket *ticket, struct b
     values_put_uint(&values, TICKET_CREDENTIAL_VERSION, ticket->credential_version);
     values_put_uint(&values, TICKET_ISSUED_MS, ticket->issued_ms);
     values_put_uint(&values, TICKET_EXPIRES_MS, ticket->expires_ms);
+    values_put_uint(&values, TICKET_LOGIN_MS, ticket->login_ms);
     values_encode(&ticket_schema, &values, &plaintext);
     TRY(bytes_ok(&plaintext));
     return seal(node->keyring, SEAL_TICKET, context_of(node), bytes_slice(&plaintext), sealed);
@@ -64,5 +67,6 @@ status_code ticket_open(struct node *node, struct slice sealed, struct ticket *t
     ticket->credential_version = values_uint(&values, TICKET_CREDENTIAL_VERSION, 0);
     ticket->issued_ms = values_uint(&values, TICKET_ISSUED_MS, 0);
     ticket->expires_ms = values_uint(&values, TICKET_EXPIRES_MS, 0);
+    ticket->login_ms = values_uint(&values, TICKET_LOGIN_MS, 0);
     return STATUS_OK;
 }

@@ -8,6 +8,7 @@ struct ticket {
     uint8_t session_id[ID_LEN];
     enum role role;
     uint64_t credential_version;
+    uint64_t login_ms; /* when the password was checked */
     uint64_t issued_ms;
     uint64_t expires_ms;
 };

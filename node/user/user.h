@@ -24,14 +24,16 @@ struct caller {
 };
 
 struct users;
+struct login_proof;
 
 status_code users_open(struct node *node, struct users **users);
 void users_close(struct users *users);
 
 /** Checks name and password (slow: PBKDF2) and makes a ticket. An earlier ticket of the same user passes its session id
- * on. STATUS_LOGIN_FAILED alike for unknown users and wrong passwords; STATUS_USER_LOCKED. */
-status_code users_login(struct users *users, struct slice name, struct slice password, struct slice earlier_ticket,
-                        struct caller *caller, struct bytes *ticket, uint64_t *expires_ms);
+ * on. `proof`: of the second factor, user/challenge.h. STATUS_LOGIN_FAILED alike for unknown users and wrong passwords;
+ * STATUS_USER_LOCKED. */
+status_code users_login(struct users *users, struct slice name, struct slice password, const struct login_proof *proof,
+                        struct slice earlier_ticket, struct caller *caller, struct bytes *ticket, uint64_t *expires_ms);
 
 /** Opens a ticket and checks that it still holds. Fast: no store access when the user is cached. `renewed` gets a new
  * ticket when the old one is past half of its life, else stays empty. STATUS_TICKET_EXPIRED, STATUS_NOT_LOGGED_IN. */
@@ -50,7 +52,7 @@ status_code users_change_password(struct users *users, const struct caller *call
 
 /** Registers the caller's public key for approvals, or (empty) removes one: user/signer.h. */
 status_code users_set_signer(struct users *users, const struct caller *caller, struct slice name,
-                             struct slice public_key, struct slice signature);
+                             struct slice public_key, struct slice signature, bool second_factor);
 
 /** Appends user records (USER_NAME, USER_ROLE, STATE_NAME, TIME_MS), encoded as a SETS value, and the next cursor. */
 status_code users_list(struct users *users, struct slice cursor, uint64_t limit, struct bytes *records,

@@ -279,7 +279,7 @@ status_code users_find(struct users *users, struct slice name, uint8_t user_id[I
 }
 
 status_code users_set_signer(struct users *users, const struct caller *caller, struct slice name,
-                             struct slice public_key, struct slice signature)
+                             struct slice public_key, struct slice signature, bool second_factor)
 {
     CLEANUP(account_wipe) struct account account;
     struct node *node = users->node;
@@ -295,6 +295,7 @@ status_code users_set_signer(struct users *users, const struct caller *caller, s
         if (public_key.len == 0)
             TRY(check_signers_left(node, &cluster, &account));
         TRY(signer_set(node, &account, public_key, signature));
+        account.second_factor = second_factor && account.signer_len;
         status = put_account(node, &cluster, &account);
     }
     return status;

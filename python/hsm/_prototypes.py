@@ -164,9 +164,11 @@ PROTOTYPES = {
     "hsm_audit_read": (STATUS, HANDLE, DATA, c_uint64, c_uint32, POINTER(POINTER(AuditPage))),
     "hsm_audit_page_free": (None, POINTER(AuditPage)),
     "hsm_audit_checkpoint": (STATUS, HANDLE, DATA, POINTER(Buffer), POINTER(Buffer), POINTER(Buffer)),
+    "hsm_login_challenge": (STATUS, HANDLE, TEXT, POINTER(Buffer), POINTER(Buffer)),
+    "hsm_login_signed": (STATUS, HANDLE, TEXT, DATA, c_size_t, DATA, c_size_t, DATA, c_size_t),
     # quorum.h
     "hsm_user_signer_text": (STATUS, HANDLE, TEXT, DATA, c_size_t, POINTER(Buffer)),
-    "hsm_user_set_signer": (STATUS, HANDLE, TEXT, DATA, c_size_t, DATA, c_size_t),
+    "hsm_user_set_signer": (STATUS, HANDLE, TEXT, DATA, c_size_t, DATA, c_size_t, c_uint32),
     "hsm_quorum_request": (STATUS, HANDLE, TEXT, POINTER(Key), c_uint32, DATA, POINTER(Buffer)),
     "hsm_quorum_approve": (STATUS, HANDLE, DATA, TEXT, DATA, c_size_t, POINTER(c_uint32), POINTER(c_uint32)),
     "hsm_session_set_quorum_token": (STATUS, HANDLE, DATA),

@@ -15,6 +15,7 @@ RECOVERY_SHARE_MAX = 112  # bytes of a share's text, NUL included
 RECOVERY_SHARES = 255  # most shares of a key
 QUORUM_MAX = 8  # most people of a quorum
 QUORUM_USES = 1000  # most operations of one token
+SIGNER_SECOND_FACTOR = 1  # logins need a challenge signed with the key
 BACKUP_NAME_MAX = 96  # bytes of a backup's name, NUL included
 NONCE_MADE_LEN = 12  # of a nonce that the node makes
 DIGEST_MAX = 64  # of a digest
@@ -82,6 +83,7 @@ STORE_UNAVAILABLE = 57  # the store cannot be reached: existing keys go on worki
 BACKUP_UNAVAILABLE = 58  # this node keeps no backups, or they cannot be reached
 BACKUP_INVALID = 59  # the backup is damaged, cut off, or another's
 QUORUM_NEEDED = 60  # a quorum must approve this first
+SECOND_FACTOR_NEEDED = 61  # this user logs in with a signed challenge besides the password
 
 # Roles of users.
 ROLE_ADMIN = 1  # manages users and nodes; cannot use keys

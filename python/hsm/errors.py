@@ -266,6 +266,10 @@ class QuorumNeeded(Error):
     status, text = constants.QUORUM_NEEDED, "a quorum must approve this first"
 
 
+class SecondFactorNeeded(Error):
+    status, text = constants.SECOND_FACTOR_NEEDED, "this user logs in with a signed challenge besides the password"
+
+
 BY_STATUS: dict[int, type[Error]] = {error.status: error for error in Error.__subclasses__()}
 
 

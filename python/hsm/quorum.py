@@ -49,6 +49,12 @@ class QuorumList:
 class Signers(Handle):
     """The part of Cluster about keys for approvals."""
 
+    def login_challenge(self, user: str) -> tuple[bytes, bytes]:
+        """What a user with a second factor signs, and what goes with the signature into Session.login_signed."""
+        text, state = Buffer(), Buffer()
+        check(lib.hsm_login_challenge(self._handle, as_text(user), ctypes.byref(text), ctypes.byref(state)))
+        return _text(text), _text(state)
+
     def signer_text(self, user: str, public_key: Bytes) -> bytes:
         """What the private key signs to prove that it is there; the public key is a SubjectPublicKeyInfo."""
         data, text = as_bytes(public_key), Buffer()
@@ -59,10 +65,11 @@ class Signers(Handle):
 class Quorum(Handle):
     """The part of Session that requests, approves and spends tokens."""
 
-    def user_set_signer(self, user: str, public_key: Optional[Bytes], signature: Bytes = b"") -> None:
-        """Registers one's own key for approvals, or (None) takes one away."""
+    def user_set_signer(self, user: str, public_key: Optional[Bytes], signature: Bytes = b"", flags: int = 0) -> None:
+        """Registers one's own key for approvals, or (None) takes one away. SIGNER_SECOND_FACTOR: also to log in."""
         key, signature = None if public_key is None else as_bytes(public_key), as_bytes(signature)
-        check(lib.hsm_user_set_signer(self._handle, as_text(user), key, len(key or b""), signature, len(signature)))
+        check(lib.hsm_user_set_signer(self._handle, as_text(user), key, len(key or b""), signature, len(signature),
+                                      flags))
 
     def quorum_request(self, service: str, key: Optional[Key] = None, n_uses: int = 1) -> tuple[bytes, bytes]:
         """A token and the text that approvers sign."""

@@ -39,6 +39,12 @@ class Session(ObjectCalls, CryptoCalls, Administration, Backups, Quorum):
         secret = as_secret(password)
         check(lib.hsm_login(self._handle, as_text(user), secret, len(secret)))
 
+    def login_signed(self, user: str, password: Union[str, Bytes], state: Bytes, signature: Bytes) -> None:
+        """As login, with the signed challenge of Cluster.login_challenge."""
+        secret, state, signature = as_secret(password), as_bytes(state), as_bytes(signature)
+        check(lib.hsm_login_signed(self._handle, as_text(user), secret, len(secret), state, len(state), signature,
+                                   len(signature)))
+
     def login_default(self) -> None:
         """Logs in with the configuration's user and password, and again by itself when the login expires."""
         check(lib.hsm_login_default(self._handle))

@@ -2,6 +2,9 @@
 #include "node_objects_fixture.h"
 
 #include "store/store.h"
+#include "user/challenge.h"
+
+static const struct login_proof no_proof = {{NULL, 0}, {NULL, 0}};
 
 #define PASSWORD "correct horse battery"
 #define WRONG    "wrong horse battery"
@@ -21,8 +24,8 @@ static status_code log_in_again(struct node *node, const char *name, const char 
                                 struct login *login)
 {
     bytes_clear(&login->ticket);
-    return users_login(node->users, slice_text(name), slice_text(password), earlier, &login->caller, &login->ticket,
-                       &login->expires_ms);
+    return users_login(node->users, slice_text(name), slice_text(password), &no_proof, earlier, &login->caller,
+                       &login->ticket, &login->expires_ms);
 }
 
 static status_code log_in(struct node *node, const char *name, const char *password, struct login *login)

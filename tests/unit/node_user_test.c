@@ -2,6 +2,9 @@
 #include "node_objects_fixture.h"
 
 #include "user/cluster_record.h"
+#include "user/challenge.h"
+
+static const struct login_proof no_proof = {{NULL, 0}, {NULL, 0}};
 
 #define PASSWORD "correct horse battery"
 
@@ -22,8 +25,8 @@ static status_code log_in(struct fixture *fixture, const char *name, const char 
     CLEANUP(bytes_release) struct bytes ticket = BYTES_SECRET;
     struct caller caller;
     uint64_t expires_ms;
-    return users_login(fixture->node->users, slice_text(name), slice_text(password), slice_of(NULL, 0), &caller,
-                       &ticket, &expires_ms);
+    return users_login(fixture->node->users, slice_text(name), slice_text(password), &no_proof, slice_of(NULL, 0),
+                       &caller, &ticket, &expires_ms);
 }
 
 static bool exists(struct node *node, const char *name)

@@ -16,8 +16,9 @@
 extern "C" {
 #endif
 
-#define HSM_QUORUM_MAX  8    /**< most people of a quorum */
-#define HSM_QUORUM_USES 1000 /**< most operations of one token */
+#define HSM_QUORUM_MAX           8    /**< most people of a quorum */
+#define HSM_QUORUM_USES          1000 /**< most operations of one token */
+#define HSM_SIGNER_SECOND_FACTOR 1    /**< logins need a challenge signed with the key */
 
 /**
  * The text that proves the possession of a key for approvals: to be signed with its private key. Asks the cluster for
@@ -33,12 +34,15 @@ HSM_API hsm_status hsm_user_signer_text(hsm_cluster *cluster, const char *user, 
  * Registers the caller's key for approvals in place of an earlier one, or (public_key NULL) takes one away: one's own,
  * or as an administrator another's.
  *
+ * @param flags  HSM_SIGNER_SECOND_FACTOR: from now on this user's logins need a challenge signed with the key besides
+ * the password (hsm_login_challenge); 0: they do not
  * @param signature  over hsm_user_signer_text: SHA-256 with RSA (PKCS#1 v1.5) or ECDSA (DER)
  * @return HSM_OK; HSM_SIGNATURE_INVALID; HSM_INVALID_ARGUMENT; HSM_NOT_PERMITTED, also when too few signers would be
  * left; HSM_QUORUM_NEEDED
  */
 HSM_API hsm_status hsm_user_set_signer(hsm_session *session, const char *user, const void *public_key,
-                                       size_t public_key_len, const void *signature, size_t signature_len);
+                                       size_t public_key_len, const void *signature, size_t signature_len,
+                                       uint32_t flags);
 
 /**
  * Requests a token.

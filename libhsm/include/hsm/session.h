@@ -38,6 +38,19 @@ HSM_API hsm_cluster *hsm_session_cluster(const hsm_session *session);
 HSM_API hsm_status hsm_login(hsm_session *session, const char *user, const void *password, size_t password_len);
 
 /**
+ * A text for a user with a second factor to sign: with the key that hsm_user_set_signer registered, SHA-256 with RSA
+ * (PKCS#1 v1.5) or ECDSA (DER). It holds for two minutes, at any node.
+ *
+ * @param text, state  out: what is signed, and what goes with the signature into hsm_login_signed; freed with
+ * hsm_buffer_free
+ */
+HSM_API hsm_status hsm_login_challenge(hsm_cluster *cluster, const char *user, hsm_buffer *text, hsm_buffer *state);
+
+/** As hsm_login, with the signed challenge that hsm_login's HSM_SECOND_FACTOR_NEEDED asks for. */
+HSM_API hsm_status hsm_login_signed(hsm_session *session, const char *user, const void *password, size_t password_len,
+                                    const void *state, size_t state_len, const void *signature, size_t signature_len);
+
+/**
  * Logs in with the user and password of the configuration: settings user and password-file, or the environment:
  * HSM_USER with HSM_PASSWORD, HSM_PASSWORD_FILE or HSM_PASSWORD_FD. When the login expires, the library reads the file
  * (or the environment) anew and logs in again by itself.
