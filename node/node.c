@@ -171,9 +171,9 @@ static status_code open_store(struct node *node)
 
 static status_code open_keyring(struct node *node)
 {
-    CLEANUP(secret_release) struct secret masking_key = SECRET_INIT;
-    TRY(identity_masking_key(node->identity, &masking_key));
-    return keyring_create(&masking_key, identity_seal_id(node->identity), &node->keyring);
+    CLEANUP(secret_release) struct secret masking_keys = SECRET_INIT;
+    TRY(identity_masking_keys(node->identity, &masking_keys));
+    return keyring_create(secret_slice(&masking_keys), identity_seal_id(node->identity), &node->keyring);
 }
 
 static status_code check_not_removed(struct node *node)

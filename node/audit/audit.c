@@ -64,13 +64,6 @@ static void batch_release(struct batch **batch)
     free(*batch);
 }
 
-static void put_write(struct batch *batch, size_t at, const struct audit *audit, uint64_t sequence, uint64_t version)
-{
-    batch->writes[at] = (struct store_write){
-        .kind = STORE_AUDIT, .expected_version = version, .value = bytes_slice(&batch->values[at])};
-    audit_record_id(audit->node_id, sequence, batch->writes[at].id);
-}
-
 static status_code write_events(struct audit *audit, const struct waiting *events)
 {
     CLEANUP(batch_release) struct batch *batch = calloc(1, sizeof *batch);
@@ -82,12 +75,9 @@ static status_code write_events(struct audit *audit, const struct waiting *event
     if (!audit->head_known)
         TRY(audit_head_read(node, audit->node_id, &audit->head, &audit->head_version));
     struct audit_position at = audit->head;
-    for (const struct waiting *waiting = events; waiting; waiting = waiting->next, n++) {
-        TRY(audit_entry_seal(node, audit->node_id, &waiting->event, &at, &batch->values[n]));
-        put_write(batch, n, audit, at.sequence, 0);
-    }
-    TRY(audit_head_seal(node, audit->node_id, audit->head_version + 1, &at, &batch->values[n]));
-    put_write(batch, n, audit, AUDIT_HEAD_SEQUENCE, audit->head_version);
+    for (const struct waiting *waiting = events; waiting; waiting = waiting->next, n++)
+        TRY(audit_entry_seal(node, audit->node_id, &waiting->event, &at, &batch->values[n], &batch->writes[n]));
+    TRY(audit_head_seal(node, audit->node_id, audit->head_version, &at, &batch->values[n], &batch->writes[n]));
     audit->head_known = false;
     TRY(node->store->operations->write(node->store, batch->writes, n + 1, &revision));
     audit->head = at;

@@ -1,6 +1,6 @@
 /* The audit log: every administrative act and, by setting, every use of a key. Entries of a node form a chain: each
- * holds the hash of the one before, and a MAC under a cluster key, so that removing, changing or reordering one shows.
- */
+ * holds the hash of the one before, and is sealed under a key of the cluster, so that removing, changing or reordering
+ * one shows. */
 #pragma once
 
 #include "operation/call.h"

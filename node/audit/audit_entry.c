@@ -3,9 +3,6 @@
 
 #include "protocol/writer.h"
 
-#define PLAINTEXT_MAX 4096u
-#define MAC_LEN       32u
-
 static void put_number(uint8_t *out, uint64_t number)
 {
     for (int i = 0; i < 8; i++)
@@ -16,15 +13,6 @@ void audit_record_id(const uint8_t node_id[ID_LEN], uint64_t sequence, uint8_t i
 {
     memcpy(id, node_id, 8);
     put_number(id + 8, sequence);
-}
-
-/** Kind, id, version: so that no record stands in for another. */
-static struct slice seal_context(const uint8_t id[ID_LEN], uint64_t version, uint8_t context[1 + ID_LEN + 8])
-{
-    context[0] = STORE_AUDIT;
-    memcpy(context + 1, id, ID_LEN);
-    put_number(context + 1 + ID_LEN, version);
-    return slice_of(context, 1 + ID_LEN + 8);
 }
 
 static status_code hash_fields(struct slice encoded, uint8_t hash[AUDIT_HASH_LEN])
@@ -51,41 +39,8 @@ static void fill(const struct audit_event *event, const struct audit_position *a
         values_put_bytes(fields, FIELD_DETAIL, slice_text(event->detail));
 }
 
-static status_code seal_record(struct node *node, const uint8_t id[ID_LEN], uint64_t version,
-                               const struct bytes *encoded, struct bytes *value)
-{
-    CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
-    uint8_t mac[MAC_LEN], context[1 + ID_LEN + 8];
-
-    TRY(bytes_ok(encoded));
-    TRY(keyring_mac(node->keyring, SEAL_AUDIT, bytes_slice(encoded), mac));
-    write_array(&plaintext, 2);
-    write_bin(&plaintext, bytes_slice(encoded));
-    write_bin(&plaintext, slice_of(mac, MAC_LEN));
-    TRY(bytes_ok(&plaintext));
-    return seal(node->keyring, SEAL_RECORD, seal_context(id, version, context), bytes_slice(&plaintext), value);
-}
-
-static status_code open_record(struct node *node, const uint8_t id[ID_LEN], uint64_t version, struct slice value,
-                               struct bytes *plaintext, struct slice *encoded)
-{
-    uint8_t mac[MAC_LEN], context[1 + ID_LEN + 8];
-    struct slice stored_mac;
-    uint32_t n;
-
-    bytes_clear(plaintext);
-    TRY(unseal(node->keyring, SEAL_RECORD, seal_context(id, version, context), value, plaintext));
-    struct reader reader = reader_of(bytes_slice(plaintext));
-    TRY(read_array(&reader, &n));
-    TRY(read_bin(&reader, PLAINTEXT_MAX, encoded));
-    TRY(read_bin(&reader, MAC_LEN, &stored_mac));
-    TRY(keyring_mac(node->keyring, SEAL_AUDIT, *encoded, mac));
-    CHECK(secret_equal(stored_mac, slice_of(mac, MAC_LEN)), STATUS_STORE_DAMAGED, "an audit record's MAC is wrong");
-    return STATUS_OK;
-}
-
 status_code audit_entry_seal(struct node *node, const uint8_t node_id[ID_LEN], const struct audit_event *event,
-                             struct audit_position *at, struct bytes *value)
+                             struct audit_position *at, struct bytes *sealed, struct store_write *write)
 {
     CLEANUP(bytes_release) struct bytes encoded = BYTES_INIT;
     uint8_t id[ID_LEN];
@@ -93,8 +48,9 @@ status_code audit_entry_seal(struct node *node, const uint8_t node_id[ID_LEN], c
 
     fill(event, at, &fields);
     values_encode(&FIELD_SCHEMA, &fields, &encoded);
+    TRY(bytes_ok(&encoded));
     audit_record_id(node_id, at->sequence + 1, id);
-    TRY(seal_record(node, id, 1, &encoded, value));
+    TRY(record_prepare(node, STORE_AUDIT, id, 0, bytes_slice(&encoded), sealed, write));
     TRY(hash_fields(bytes_slice(&encoded), at->hash));
     at->sequence++;
     return STATUS_OK;
@@ -103,18 +59,18 @@ status_code audit_entry_seal(struct node *node, const uint8_t node_id[ID_LEN], c
 status_code audit_entry_open(struct node *node, const struct store_record *record, struct bytes *plaintext,
                              struct values *fields, uint8_t hash[AUDIT_HASH_LEN])
 {
-    struct slice encoded;
-    status_code code = open_record(node, record->id, record->version, record->value, plaintext, &encoded);
+    bytes_clear(plaintext);
+    status_code code = record_open(node, record, plaintext);
     if (code == STATUS_OK)
-        code = values_decode_all(&FIELD_SCHEMA, encoded, fields);
+        code = values_decode_all(&FIELD_SCHEMA, bytes_slice(plaintext), fields);
     CHECK(code == STATUS_OK, STATUS_STORE_DAMAGED, "an audit record was altered, or is damaged");
-    return hash_fields(encoded, hash);
+    return hash_fields(bytes_slice(plaintext), hash);
 }
 
 /* The head: a value set of SEQUENCE and HASH_VALUE. */
 
 status_code audit_head_seal(struct node *node, const uint8_t node_id[ID_LEN], uint64_t version,
-                            const struct audit_position *at, struct bytes *value)
+                            const struct audit_position *at, struct bytes *sealed, struct store_write *write)
 {
     CLEANUP(bytes_release) struct bytes encoded = BYTES_INIT;
     uint8_t id[ID_LEN];
@@ -124,28 +80,27 @@ status_code audit_head_seal(struct node *node, const uint8_t node_id[ID_LEN], ui
     values_put_uint(&fields, FIELD_SEQUENCE, at->sequence);
     values_put_bytes(&fields, FIELD_HASH_VALUE, slice_of(at->hash, AUDIT_HASH_LEN));
     values_encode(&FIELD_SCHEMA, &fields, &encoded);
+    TRY(bytes_ok(&encoded));
     audit_record_id(node_id, AUDIT_HEAD_SEQUENCE, id);
-    return seal_record(node, id, version, &encoded, value);
+    return record_prepare(node, STORE_AUDIT, id, version, bytes_slice(&encoded), sealed, write);
 }
 
 status_code audit_head_read(struct node *node, const uint8_t node_id[ID_LEN], struct audit_position *at,
                             uint64_t *version)
 {
-    CLEANUP(bytes_release) struct bytes value = BYTES_INIT, plaintext = BYTES_INIT;
+    CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
     uint8_t id[ID_LEN];
-    struct slice encoded;
     struct values fields;
 
     *at = (struct audit_position){.sequence = 0};
     *version = 0;
     audit_record_id(node_id, AUDIT_HEAD_SEQUENCE, id);
-    status_code code = node->store->operations->read(node->store, STORE_AUDIT, id, &value, version);
+    status_code code = record_read(node, STORE_AUDIT, id, &plaintext, version);
     if (code == STATUS_OBJECT_NOT_FOUND)
         return STATUS_OK;
-    TRY(code);
-    code = open_record(node, id, *version, bytes_slice(&value), &plaintext, &encoded);
+    TRY(code == STATUS_STORE_DAMAGED ? STATUS_OK : code);
     if (code == STATUS_OK)
-        code = values_decode_all(&FIELD_SCHEMA, encoded, &fields);
+        code = values_decode_all(&FIELD_SCHEMA, bytes_slice(&plaintext), &fields);
     struct slice hash = code == STATUS_OK ? values_bytes(&fields, FIELD_HASH_VALUE) : slice_of(NULL, 0);
     CHECK(hash.len == AUDIT_HASH_LEN, STATUS_STORE_DAMAGED, "the head of the audit log was altered, or is damaged");
     at->sequence = values_uint(&fields, FIELD_SEQUENCE, 0);

@@ -5,13 +5,14 @@
 #include <stdio.h>
 #include "backup/backup_job.h"
 #include "protocol/writer.h"
+#include "seal/masking_keys.h"
 
 /* --- making --- */
 
 struct making {
     struct node *node;
     struct destination *destination;
-    struct secret recovery_key, masking_key;
+    struct secret recovery_key, masking_keys;
     struct backup_header header;
     struct backup_writer *writer;
     uint64_t n_records;
@@ -23,7 +24,7 @@ static void making_release(struct making *making)
     backup_writer_free(making->writer);
     destination_close(making->destination); /* removes what was not committed */
     secret_release(&making->recovery_key);
-    secret_release(&making->masking_key);
+    secret_release(&making->masking_keys);
 }
 
 static status_code take_bytes(void *context, struct slice bytes)
@@ -33,6 +34,20 @@ static status_code take_bytes(void *context, struct slice bytes)
     return destination->operations->append(destination, bytes);
 }
 
+/* The keys of before and of now: one of them may have come or gone between the two, and the snapshot needs it. */
+static status_code add_masking_keys(struct making *making, uint64_t revision)
+{
+    CLEANUP(secret_release) struct secret now = SECRET_INIT, all = SECRET_INIT;
+    struct secret before = making->masking_keys;
+
+    TRY(node_catch_up(making->node, revision));
+    TRY(identity_masking_keys(making->node->identity, &now));
+    TRY(masking_keys_join(secret_slice(&before), secret_slice(&now), &all));
+    making->masking_keys = all;
+    all = before;
+    return STATUS_OK;
+}
+
 /* The revision is known once the snapshot is there, and stands in the name. */
 static status_code begin(void *context, uint64_t revision, uint64_t n_records)
 {
@@ -40,10 +55,11 @@ static status_code begin(void *context, uint64_t revision, uint64_t n_records)
     const struct backup_sink sink = {take_bytes, making->destination};
 
     making->header.revision = revision;
+    TRY(add_masking_keys(making, revision));
     backup_job_expect(n_records);
     backup_name_of(&making->header, making->name);
     TRY(making->destination->operations->create(making->destination, making->name));
-    return backup_writer_begin(&making->header, secret_slice(&making->recovery_key), secret_slice(&making->masking_key),
+    return backup_writer_begin(&making->header, secret_slice(&making->recovery_key), secret_slice(&making->masking_keys),
                                &sink, &making->writer);
 }
 
@@ -62,7 +78,7 @@ static status_code fill_header(struct node *node, struct making *making)
     struct backup_header *header = &making->header;
 
     TRY(backup_recovery_key(node, &making->recovery_key));
-    TRY(identity_masking_key(node->identity, &making->masking_key));
+    TRY(identity_masking_keys(node->identity, &making->masking_keys));
     CHECK(RAND_bytes_ex(crypto_context(), header->backup_id, BACKUP_ID_LEN, 0) == 1, STATUS_RANDOM_FAILED,
           "no random bytes");
     TRY(recovery_id_of(secret_slice(&making->recovery_key), header->recovery_id));
@@ -98,7 +114,7 @@ status_code backup_create(struct node *node, struct backup_done *done)
 {
     CLEANUP(backup_job_release) bool begun = false;
     CLEANUP(making_release)
-    struct making making = {.node = node, .recovery_key = SECRET_INIT, .masking_key = SECRET_INIT};
+    struct making making = {.node = node, .recovery_key = SECRET_INIT, .masking_keys = SECRET_INIT};
 
     TRY(backup_job_begin());
     begun = true;
@@ -117,11 +133,11 @@ struct verifying {
     struct backup_header header;
 };
 
-static status_code keep_header(void *context, const struct backup_header *header, struct slice masking_key)
+static status_code keep_header(void *context, const struct backup_header *header, struct slice masking_keys)
 {
     struct verifying *verifying = context;
 
-    (void)masking_key;
+    (void)masking_keys;
     verifying->header = *header;
     return STATUS_OK;
 }

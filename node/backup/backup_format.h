@@ -7,7 +7,7 @@
  * chunk's number; the additional data is SHA-256 of all before the chunks, the number and whether it is the last. So
  * a backup that was altered, cut off, put together from two or given another header does not open.
  *
- * The first chunk holds the manifest (the masking key), the last one the number of records; between them stand the
+ * The first chunk holds the manifest (the masking keys), the last one the number of records; between them stand the
  * records, each an array of kind, id, version, index tokens and sealed value. */
 #pragma once
 
@@ -59,7 +59,7 @@ status_code recovery_id_of(struct slice recovery_key, uint8_t id[RECOVERY_ID_LEN
 struct backup_writer;
 
 /** Writes the header and the manifest. */
-status_code backup_writer_begin(const struct backup_header *header, struct slice recovery_key, struct slice masking_key,
+status_code backup_writer_begin(const struct backup_header *header, struct slice recovery_key, struct slice masking_keys,
                                 const struct backup_sink *sink, struct backup_writer **writer);
 status_code backup_writer_add(struct backup_writer *writer, const struct store_write *record);
 status_code backup_writer_end(struct backup_writer *writer);
@@ -69,7 +69,7 @@ void backup_writer_free(struct backup_writer *writer);
  * is known only when backup_reader_end says so. */
 
 struct backup_visitor {
-    status_code (*begin)(void *context, const struct backup_header *header, struct slice masking_key);
+    status_code (*begin)(void *context, const struct backup_header *header, struct slice masking_keys);
     status_code (*record)(void *context, const struct store_write *record);
     void *context;
 };

@@ -2,7 +2,7 @@
 #include "backup/backup_header.h"
 
 #include <stdio.h>
-#include "seal/keyring.h"
+#include "seal/masking_keys.h"
 
 enum { BACKUP_ID = 1, RECOVERY_ID, CLUSTER_ID, SEAL_ID, CLUSTER_NAME, CREATED_MS, REVISION, N_ENTRIES };
 
@@ -18,7 +18,7 @@ static const struct schema_entry header_entries[N_ENTRIES] = {
 static const struct schema header_schema = {"backup field", header_entries, N_ENTRIES};
 
 static const struct schema_entry manifest_entries[] = {
-    [MANIFEST_MASKING_KEY] = {"MASKING_KEY", VALUE_BIN, MASKING_KEY_LEN, NULL},
+    [MANIFEST_MASKING_KEYS] = {"MASKING_KEYS", VALUE_BIN, MASKING_KEYS_LEN_MAX, NULL},
     [MANIFEST_N_RECORDS] = {"N_RECORDS", VALUE_UINT, UINT64_MAX, NULL},
 };
 const struct schema BACKUP_MANIFEST_SCHEMA = {"backup field", manifest_entries,

@@ -10,7 +10,7 @@
 #define CHUNK_MAX         ((size_t)8 << 20)   /* and never has more: one record can be large */
 #define CHUNK_LAST        0x80000000u
 
-enum { MANIFEST_MASKING_KEY = 1, MANIFEST_N_RECORDS };
+enum { MANIFEST_MASKING_KEYS = 1, MANIFEST_N_RECORDS };
 
 extern const struct schema BACKUP_MANIFEST_SCHEMA;
 

@@ -4,7 +4,7 @@
 #include "backup/backup_header.h"
 #include "backup/chunk_cipher.h"
 #include "protocol/reader.h"
-#include "seal/keyring.h"
+#include "seal/masking_keys.h"
 
 #define MAGIC_LEN (sizeof(BACKUP_MAGIC) - 1)
 
@@ -111,10 +111,10 @@ static status_code take_manifest(struct backup_reader *reader)
     struct values manifest;
 
     TRY(values_decode_all(&BACKUP_MANIFEST_SCHEMA, bytes_slice(&reader->plaintext), &manifest));
-    struct slice masking_key = values_bytes(&manifest, MANIFEST_MASKING_KEY);
+    struct slice masking_keys = values_bytes(&manifest, MANIFEST_MASKING_KEYS);
 
-    CHECK(masking_key.len == MASKING_KEY_LEN, STATUS_BACKUP_INVALID, "the backup lacks its masking key");
-    return reader->visitor.begin(reader->visitor.context, &reader->header, masking_key);
+    CHECK(masking_keys_check(masking_keys) == STATUS_OK, STATUS_BACKUP_INVALID, "the backup lacks its masking keys");
+    return reader->visitor.begin(reader->visitor.context, &reader->header, masking_keys);
 }
 
 static status_code take_summary(struct backup_reader *reader)

@@ -13,13 +13,13 @@ struct restoring {
     struct restore *store;
     struct backup_header header;
     uint8_t cluster_id[ID_LEN];
-    struct secret masking_key;
+    struct secret masking_keys;
 };
 
 static void restoring_release(struct restoring *restoring)
 {
     restore_close(restoring->store);
-    secret_release(&restoring->masking_key);
+    secret_release(&restoring->masking_keys);
 }
 
 static status_code choose_cluster_id(struct restoring *restoring)
@@ -47,12 +47,12 @@ static status_code open_store(struct restoring *restoring)
     return restore_open_etcd(&settings, restoring->cluster_id, &restoring->store);
 }
 
-static status_code begin(void *context, const struct backup_header *header, struct slice masking_key)
+static status_code begin(void *context, const struct backup_header *header, struct slice masking_keys)
 {
     struct restoring *restoring = context;
 
     restoring->header = *header;
-    TRY(secret_copy(&restoring->masking_key, masking_key));
+    TRY(secret_copy(&restoring->masking_keys, masking_keys));
     TRY(choose_cluster_id(restoring));
     return open_store(restoring);
 }
@@ -111,7 +111,7 @@ static status_code open_source(struct node *node, struct slice where, struct des
 static status_code take_keys(struct restoring *restoring)
 {
     struct identity_restored restored = {.cluster_name = slice_text(restoring->header.cluster_name),
-                                         .masking_key = secret_slice(&restoring->masking_key)};
+                                         .masking_keys = secret_slice(&restoring->masking_keys)};
 
     memcpy(restored.cluster_id, restoring->cluster_id, ID_LEN);
     memcpy(restored.seal_id, restoring->header.seal_id, ID_LEN);
@@ -133,7 +133,7 @@ status_code backup_restore(struct node *node, struct slice name, struct slice wh
 {
     CLEANUP(backup_job_release) bool begun = false;
     CLEANUP(backup_destination_release) struct destination *destination = NULL;
-    CLEANUP(restoring_release) struct restoring restoring = {.node = node, .masking_key = SECRET_INIT};
+    CLEANUP(restoring_release) struct restoring restoring = {.node = node, .masking_keys = SECRET_INIT};
     struct backup_name chosen;
 
     CHECK(recovery_key.len == RECOVERY_KEY_LEN, STATUS_INVALID_ARGUMENT, "a recovery key has %u bytes, not %zu",

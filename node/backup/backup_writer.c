@@ -40,17 +40,17 @@ static status_code flush(struct backup_writer *writer, bool last)
     return writer->sink.take(writer->sink.context, bytes_slice(out));
 }
 
-static status_code put_manifest(struct backup_writer *writer, struct slice masking_key)
+static status_code put_manifest(struct backup_writer *writer, struct slice masking_keys)
 {
     struct values manifest;
 
     values_init(&manifest);
-    values_put_bytes(&manifest, MANIFEST_MASKING_KEY, masking_key);
+    values_put_bytes(&manifest, MANIFEST_MASKING_KEYS, masking_keys);
     values_encode(&BACKUP_MANIFEST_SCHEMA, &manifest, &writer->plaintext);
     return flush(writer, false);
 }
 
-status_code backup_writer_begin(const struct backup_header *header, struct slice recovery_key, struct slice masking_key,
+status_code backup_writer_begin(const struct backup_header *header, struct slice recovery_key, struct slice masking_keys,
                                 const struct backup_sink *sink, struct backup_writer **writer)
 {
     struct backup_writer *made = calloc(1, sizeof(*made));
@@ -63,7 +63,7 @@ status_code backup_writer_begin(const struct backup_header *header, struct slice
     TRY(backup_header_encode(header, &made->out));
     TRY(chunk_cipher_new(recovery_key, header->backup_id, bytes_slice(&made->out), &made->cipher));
     TRY(sink->take(sink->context, bytes_slice(&made->out)));
-    return put_manifest(made, masking_key);
+    return put_manifest(made, masking_keys);
 }
 
 status_code backup_writer_add(struct backup_writer *writer, const struct store_write *record)

@@ -9,9 +9,9 @@
 #include "crypto/key.h"
 #include "identity/certificate.h"
 #include "protocol/values.h"
-#include "seal/keyring.h"
+#include "seal/masking_keys.h"
 
-#define FORMAT    2u
+#define FORMAT    3u
 #define INFO      "hsmd handover 1"
 #define POINT_MAX 133u
 
@@ -37,7 +37,7 @@ static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [JOINER_HASH] = {"joiner-hash", VALUE_BIN, CERTIFICATE_HASH_LEN, "SHA-256 of the joining node's certificate"},
     [CA_HASH] = {"ca-hash", VALUE_BIN, CERTIFICATE_HASH_LEN, "SHA-256 of the CA certificate"},
     [POINT] = {"point", VALUE_BIN, POINT_MAX, "ephemeral public key, uncompressed"},
-    [SEALED] = {"sealed", VALUE_BIN, 256, "the masking key"},
+    [SEALED] = {"sealed", VALUE_BIN, 256, "the masking keys"},
     [SIGNATURE] = {"signature", VALUE_BIN, 512, "ECDSA with SHA-256 of the approver over all others"},
     [SEAL_ID] = {"seal-id", VALUE_BIN, ID_LEN, "what the cluster's sealings are bound to"},
 };
@@ -119,8 +119,8 @@ static status_code check_joiner_key(EVP_PKEY *key)
     return STATUS_OK;
 }
 
-/** Seals the masking key and puts POINT and SEALED into `values`, which borrow from the buffers. */
-static status_code put_sealed(struct values *values, EVP_PKEY *joiner_key, const struct secret *masking_key,
+/** Seals the masking keys and puts POINT and SEALED into `values`, which borrow from the buffers. */
+static status_code put_sealed(struct values *values, EVP_PKEY *joiner_key, struct slice masking_keys,
                               struct bytes *point, struct bytes *sealed)
 {
     CLEANUP(free_key) EVP_PKEY *ephemeral = NULL;
@@ -136,8 +136,7 @@ static status_code put_sealed(struct values *values, EVP_PKEY *joiner_key, const
     values_put_bytes(values, POINT, bytes_slice(point));
     TRY(agree(ephemeral, joiner_key, &shared));
     TRY(context_of(values, &context));
-    TRY(sealed_make(secret_slice(&shared), bytes_slice(&context), INFO, bytes_slice(&context),
-                    secret_slice(masking_key), sealed));
+    TRY(sealed_make(secret_slice(&shared), bytes_slice(&context), INFO, bytes_slice(&context), masking_keys, sealed));
     values_put_bytes(values, SEALED, bytes_slice(sealed));
     return STATUS_OK;
 }
@@ -164,7 +163,7 @@ status_code handover_make(const struct handover_parties *parties, EVP_PKEY *appr
     values_put_bytes(&values, APPROVER, bytes_slice(&approver));
     values_put_bytes(&values, JOINER_HASH, slice_of(joiner_hash, sizeof joiner_hash));
     values_put_bytes(&values, CA_HASH, slice_of(ca_hash, sizeof ca_hash));
-    TRY(put_sealed(&values, joiner_key, &vault->masking_key, &point, &sealed));
+    TRY(put_sealed(&values, joiner_key, secret_slice(&vault->masking_keys), &point, &sealed));
 
     values_encode(&SCHEMA, &values, &signed_part);
     TRY(bytes_ok(&signed_part));
@@ -232,7 +231,7 @@ static status_code read_point(EVP_PKEY *joiner_key, struct slice point, EVP_PKEY
     return STATUS_OK;
 }
 
-static status_code open_sealed(const struct values *values, EVP_PKEY *joiner_key, struct bytes *masking_key)
+static status_code open_sealed(const struct values *values, EVP_PKEY *joiner_key, struct bytes *masking_keys)
 {
     CLEANUP(free_key) EVP_PKEY *ephemeral = NULL;
     CLEANUP(secret_release) struct secret shared = SECRET_INIT;
@@ -241,8 +240,8 @@ static status_code open_sealed(const struct values *values, EVP_PKEY *joiner_key
     TRY(agree(joiner_key, ephemeral, &shared));
     TRY(context_of(values, &context));
     status_code code = sealed_open(secret_slice(&shared), bytes_slice(&context), INFO, bytes_slice(&context),
-                                   values_bytes(values, SEALED), masking_key);
-    CHECK(code == STATUS_OK && masking_key->len == MASKING_KEY_LEN, STATUS_NOT_PERMITTED,
+                                   values_bytes(values, SEALED), masking_keys);
+    CHECK(code == STATUS_OK && masking_keys_check(bytes_slice(masking_keys)) == STATUS_OK, STATUS_NOT_PERMITTED,
           "the handover does not open with this node's key");
     return STATUS_OK;
 }
@@ -250,7 +249,7 @@ static status_code open_sealed(const struct values *values, EVP_PKEY *joiner_key
 status_code handover_open(struct slice handover, const struct handover_parties *parties, EVP_PKEY *joiner_key,
                           struct vault *vault)
 {
-    CLEANUP(bytes_release) struct bytes masking_key = BYTES_SECRET;
+    CLEANUP(bytes_release) struct bytes masking_keys = BYTES_SECRET;
     struct values values;
 
     CHECK(handover.len > 0 && handover.len <= HANDOVER_MAX &&
@@ -259,10 +258,10 @@ status_code handover_open(struct slice handover, const struct handover_parties *
     TRY(check_form(&values));
     TRY(check_parties(&values, parties));
     TRY(check_signature(&values, parties->ca));
-    TRY(open_sealed(&values, joiner_key, &masking_key));
+    TRY(open_sealed(&values, joiner_key, &masking_keys));
 
-    secret_release(&vault->masking_key);
-    TRY(secret_copy(&vault->masking_key, bytes_slice(&masking_key)));
+    secret_release(&vault->masking_keys);
+    TRY(secret_copy(&vault->masking_keys, bytes_slice(&masking_keys)));
     memcpy(vault->cluster_id, values_bytes(&values, CLUSTER).data, ID_LEN);
     memcpy(vault->seal_id, values_bytes(&values, SEAL_ID).data, ID_LEN);
     struct slice name = values_bytes(&values, CLUSTER_NAME);

@@ -206,11 +206,11 @@ int identity_folder(const struct identity *identity)
     return identity->folder;
 }
 
-status_code identity_masking_key(struct identity *identity, struct secret *masking_key)
+status_code identity_masking_keys(struct identity *identity, struct secret *masking_keys)
 {
     CHECK(identity_state(identity) != IDENTITY_EMPTY, STATUS_CLUSTER_STATE, "this node belongs to no cluster yet");
     pthread_mutex_lock(&identity->lock);
-    status_code code = secret_copy(masking_key, secret_slice(&identity->vault.masking_key));
+    status_code code = secret_copy(masking_keys, secret_slice(&identity->vault.masking_keys));
     pthread_mutex_unlock(&identity->lock);
     return code;
 }

@@ -37,8 +37,8 @@ int identity_folder(const struct identity *identity);
 /** Reads node.pem of the state folder again, if it was renewed; a certificate that does not fit changes nothing. */
 status_code identity_reload(struct identity *identity);
 
-/** A copy of the masking key. */
-status_code identity_masking_key(struct identity *identity, struct secret *masking_key);
+/** A copy of the masking keys, as in seal/masking_keys.h. */
+status_code identity_masking_keys(struct identity *identity, struct secret *masking_keys);
 
 /** Signs with this node's key; its certificate (PEM) comes along. STATUS_CLUSTER_STATE unless MEMBER. */
 status_code identity_sign(struct identity *identity, struct slice data, struct bytes *signature,
@@ -63,7 +63,7 @@ struct identity_restored {
     uint8_t cluster_id[ID_LEN]; /* the new cluster's */
     uint8_t seal_id[ID_LEN];
     struct slice cluster_name;
-    struct slice masking_key;
+    struct slice masking_keys;
 };
 
 /** Instead of identity_create_cluster: EMPTY -> CREATED with the keys of a cluster that was backed up. */

@@ -10,7 +10,7 @@
 #include "identity/handover.h"
 #include "identity/identity_private.h"
 #include "identity/state_file.h"
-#include "seal/keyring.h"
+#include "seal/masking_keys.h"
 
 static void unlock(pthread_mutex_t **lock)
 {
@@ -26,9 +26,9 @@ static status_code copy_vault(const struct vault *from, struct vault *to)
 {
     *to = *from;
     to->tls_key = (struct secret)SECRET_INIT;
-    to->masking_key = (struct secret)SECRET_INIT;
+    to->masking_keys = (struct secret)SECRET_INIT;
     TRY(secret_copy(&to->tls_key, secret_slice(&from->tls_key)));
-    return secret_copy(&to->masking_key, secret_slice(&from->masking_key));
+    return secret_copy(&to->masking_keys, secret_slice(&from->masking_keys));
 }
 
 /** Saves `next` and makes it the identity's. `next` holds what it replaced afterwards. */
@@ -56,11 +56,10 @@ static status_code fill_new_cluster(struct vault *vault, struct slice name)
     vault->state = IDENTITY_CREATED;
     vault->founding = true;
     snprintf(vault->cluster_name, sizeof vault->cluster_name, "%.*s", (int)name.len, (const char *)name.data);
-    secret_release(&vault->masking_key);
-    TRY(secret_allocate(&vault->masking_key, MASKING_KEY_LEN));
-    CHECK(RAND_bytes_ex(crypto_context(), vault->cluster_id, ID_LEN, 0) == 1 &&
-              RAND_priv_bytes_ex(crypto_context(), vault->masking_key.data, MASKING_KEY_LEN, 0) == 1,
-          STATUS_RANDOM_FAILED, "no random masking key");
+    secret_release(&vault->masking_keys);
+    TRY(masking_keys_make(FIRST_GENERATION, &vault->masking_keys));
+    CHECK(RAND_bytes_ex(crypto_context(), vault->cluster_id, ID_LEN, 0) == 1, STATUS_RANDOM_FAILED,
+          "no random cluster id");
     memcpy(vault->seal_id, vault->cluster_id, ID_LEN);
     return STATUS_OK;
 }
@@ -85,8 +84,7 @@ status_code identity_restore(struct identity *identity, const struct identity_re
 {
     CLEANUP(vault_release) struct vault next = {0};
     TRY(check_cluster_name(restored->cluster_name));
-    CHECK(restored->masking_key.len == MASKING_KEY_LEN, STATUS_INVALID_ARGUMENT, "the masking key has %zu bytes",
-          restored->masking_key.len);
+    TRY(masking_keys_check(restored->masking_keys));
     LOCKED(identity);
 
     CHECK(identity->vault.state == IDENTITY_EMPTY, STATUS_CLUSTER_STATE,
@@ -99,8 +97,8 @@ status_code identity_restore(struct identity *identity, const struct identity_re
     memcpy(next.seal_id, restored->seal_id, ID_LEN);
     snprintf(next.cluster_name, sizeof next.cluster_name, "%.*s", (int)restored->cluster_name.len,
              (const char *)restored->cluster_name.data);
-    secret_release(&next.masking_key);
-    TRY(secret_copy(&next.masking_key, restored->masking_key));
+    secret_release(&next.masking_keys);
+    TRY(secret_copy(&next.masking_keys, restored->masking_keys));
     return commit(identity, &next);
 }
 

@@ -8,10 +8,12 @@
 #include "identity/certificate.h"
 #include "node.h"
 #include "protocol/writer.h"
+#include "seal/index.h"
+#include "seal/record.h"
 
 #define ATTEMPTS_MAX    8
-#define RECORD_MAX      2048u
-#define TOKEN_REMOVED   301u /* finds removed nodes by certificate hash; above attribute numbers (keyring_token) */
+#define RECORD_MAX      16384u
+#define TERM_REMOVED    301u /* finds removed nodes by certificate hash */
 #define RECORDS_AT_ONCE 64u
 
 static const uint8_t ROSTER[ID_LEN];
@@ -30,49 +32,38 @@ static void member_release(struct member *member)
     bytes_release(&member->storage);
 }
 
-static struct slice record_context(const uint8_t id[ID_LEN], uint64_t version, uint8_t out[1 + ID_LEN + 8])
-{
-    out[0] = STORE_NODE;
-    memcpy(out + 1, id, ID_LEN);
-    for (int i = 0; i < 8; i++)
-        out[1 + ID_LEN + i] = (uint8_t)(version >> (56 - 8 * i));
-    return slice_of(out, 1 + ID_LEN + 8);
-}
-
 static bool has_state(const struct values *values, const char *state)
 {
     return slice_equal(values_bytes(values, FIELD_STATE_NAME), slice_text(state));
 }
 
-static status_code open_record(struct node *node, const uint8_t id[ID_LEN], uint64_t version, struct slice sealed,
-                               struct member *member)
+static status_code decode(const uint8_t id[ID_LEN], status_code opened, struct member *member)
 {
-    uint8_t context[1 + ID_LEN + 8];
     char digits[2 * ID_LEN + 1];
-    bytes_clear(&member->storage);
-    member->version = version;
     values_init(&member->values);
-    status_code code =
-        unseal(node->keyring, SEAL_RECORD, record_context(id, version, context), sealed, &member->storage);
-    if (code == STATUS_OK)
-        code = values_decode_all(&FIELD_SCHEMA, bytes_slice(&member->storage), &member->values);
+    TRY(opened == STATUS_STORE_DAMAGED ? STATUS_OK : opened);
+    if (opened == STATUS_OK)
+        opened = values_decode_all(&FIELD_SCHEMA, bytes_slice(&member->storage), &member->values);
     hex_encode(slice_of(id, ID_LEN), digits);
-    CHECK(code == STATUS_OK, STATUS_STORE_DAMAGED, "the store's record of node %s is damaged", digits);
+    CHECK(opened == STATUS_OK, STATUS_STORE_DAMAGED, "the store's record of node %s is damaged", digits);
     return STATUS_OK;
+}
+
+static status_code open_member(struct node *node, const struct store_record *record, struct member *member)
+{
+    bytes_clear(&member->storage);
+    member->version = record->version;
+    return decode(record->id, record_open(node, record, &member->storage), member);
 }
 
 /** version 0 when there is no such record. */
 static status_code read_member(struct node *node, const uint8_t id[ID_LEN], struct member *member)
 {
-    CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT;
-    uint64_t version = 0;
     member->version = 0;
     values_init(&member->values);
-    status_code code = node->store->operations->read(node->store, STORE_NODE, id, &sealed, &version);
-    if (code == STATUS_OBJECT_NOT_FOUND)
-        return STATUS_OK;
-    TRY(code);
-    return open_record(node, id, version, bytes_slice(&sealed), member);
+    bytes_clear(&member->storage);
+    status_code code = record_read(node, STORE_NODE, id, &member->storage, &member->version);
+    return code == STATUS_OBJECT_NOT_FOUND ? STATUS_OK : decode(id, code, member);
 }
 
 /* Listing. */
@@ -91,7 +82,7 @@ static status_code list_record(void *context, const struct store_record *record)
     CLEANUP(member_release) struct member member = {.storage = BYTES_INIT};
     memcpy(listing->last, record->id, ID_LEN);
     listing->n_seen++;
-    TRY(open_record(listing->node, record->id, record->version, record->value, &member));
+    TRY(open_member(listing->node, record, &member));
     if (has_state(&member.values, REMOVED))
         return STATUS_OK;
     values_encode(&FIELD_SCHEMA, &member.values, &listing->encoded);
@@ -132,14 +123,13 @@ status_code members_list(struct node *node, struct bytes *records, uint64_t *n_m
 /* Writing. */
 
 static status_code seal_member(struct node *node, const uint8_t id[ID_LEN], uint64_t version,
-                               const struct values *values, struct bytes *sealed)
+                               const struct values *values, struct bytes *sealed, struct store_write *write)
 {
     CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
-    uint8_t context[1 + ID_LEN + 8];
     plaintext.limit = RECORD_MAX;
     values_encode(&FIELD_SCHEMA, values, &plaintext);
     TRY(bytes_ok(&plaintext));
-    return seal(node->keyring, SEAL_RECORD, record_context(id, version, context), bytes_slice(&plaintext), sealed);
+    return record_prepare(node, STORE_NODE, id, version, bytes_slice(&plaintext), sealed, write);
 }
 
 /** Fills in the roster's write, after the count was checked. */
@@ -154,32 +144,42 @@ static status_code prepare_roster(struct node *node, struct store_write *write, 
     CHECK(listing.n < CLUSTER_NODES_MAX, STATUS_QUOTA_EXCEEDED,
           "the cluster has %u nodes, which is the most that it can have: remove one first", CLUSTER_NODES_MAX);
     values_init(&nothing);
-    TRY(seal_member(node, ROSTER, roster.version + 1, &nothing, sealed));
-    *write = (struct store_write){.kind = STORE_NODE, .expected_version = roster.version, .value = bytes_slice(sealed)};
-    return STATUS_OK;
+    return seal_member(node, ROSTER, roster.version, &nothing, sealed, write);
+}
+
+/** Removed nodes are found by their certificate. */
+static status_code prepare_member(struct node *node, const struct values *values, uint64_t version,
+                                  struct resealed *memory, struct store_write *write)
+{
+    const struct index_term term = {TERM_REMOVED, values_bytes(values, FIELD_HASH_VALUE)};
+    TRY(seal_member(node, values_bytes(values, FIELD_NODE_ID).data, version, values, &memory->value, write));
+    return has_state(values, REMOVED) ? index_put_tokens(node, &term, 1, &memory->tokens, write) : STATUS_OK;
 }
 
 static status_code write_member(struct node *node, const struct values *values, uint64_t version)
 {
-    CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT, roster = BYTES_INIT;
-    struct store_write writes[2] = {{.kind = STORE_NODE, .expected_version = version}};
-    struct index_token removed_token;
+    CLEANUP(resealed_release) struct resealed memory = RESEALED_INIT;
+    CLEANUP(bytes_release) struct bytes roster = BYTES_INIT;
+    struct store_write writes[2];
     size_t n = 1;
     uint64_t revision = 0;
 
-    memcpy(writes[0].id, values_bytes(values, FIELD_NODE_ID).data, ID_LEN);
-    TRY(seal_member(node, writes[0].id, version + 1, values, &sealed));
-    writes[0].value = bytes_slice(&sealed);
-    if (has_state(values, REMOVED)) {
-        TRY(keyring_token(node->keyring, TOKEN_REMOVED, values_bytes(values, FIELD_HASH_VALUE), &removed_token));
-        writes[0].tokens = &removed_token;
-        writes[0].n_tokens = 1;
-    }
+    TRY(prepare_member(node, values, version, &memory, &writes[0]));
     if (version == 0)
         TRY(prepare_roster(node, &writes[n++], &roster));
     TRY(node->store->operations->write(node->store, writes, n, &revision));
     node_wrote(node, revision);
     return STATUS_OK;
+}
+
+status_code member_reseal(struct node *node, const struct store_record *record, struct resealed *memory,
+                          struct store_write *write)
+{
+    CLEANUP(member_release) struct member member = {.storage = BYTES_INIT};
+    if (memcmp(record->id, ROSTER, ID_LEN) == 0)
+        return record_reseal(node, record, memory, write);
+    TRY(open_member(node, record, &member));
+    return prepare_member(node, &member.values, member.version, memory, write);
 }
 
 static bool is_conflict(status_code code)
@@ -295,7 +295,7 @@ static status_code find_member(void *context, const struct store_record *record)
     struct listing *listing = context;
     CLEANUP(member_release) struct member member = {.storage = BYTES_INIT};
     memcpy(listing->last, record->id, ID_LEN);
-    TRY(open_record(listing->node, record->id, record->version, record->value, &member));
+    TRY(open_member(listing->node, record, &member));
     listing->n = !has_state(&member.values, REMOVED);
     return listing->n ? STATUS_PENDING : STATUS_OK;
 }
@@ -324,10 +324,9 @@ static status_code note_found(void *context, const struct store_record *record)
 
 status_code members_is_removed(struct node *node, const uint8_t hash[CERTIFICATE_HASH_LEN], bool *removed)
 {
-    struct index_token token;
+    const struct index_term term = {TERM_REMOVED, slice_of(hash, CERTIFICATE_HASH_LEN)};
     bool found = false;
-    TRY(keyring_token(node->keyring, TOKEN_REMOVED, slice_of(hash, CERTIFICATE_HASH_LEN), &token));
-    TRY(node->store->operations->find(node->store, STORE_NODE, &token, 1, NULL, 1, note_found, &found));
+    TRY(index_find(node, STORE_NODE, &term, 1, NULL, 1, note_found, &found));
     *removed = found;
     return STATUS_OK;
 }

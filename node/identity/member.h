@@ -10,6 +10,9 @@
 #include "protocol/message.h"
 
 struct node;
+struct resealed;
+struct store_record;
+struct store_write;
 
 /** NODE_APPROVE: records the node that identity_approve named, before its handover is given out. Harmless when
  * repeated. STATUS_QUOTA_EXCEEDED for the 29th; STATUS_CLUSTER_STATE for a node that was removed. */
@@ -35,3 +38,7 @@ status_code members_is_removed(struct node *node, const uint8_t certificate_hash
 
 /** Whether this very node was removed; false when it has no record yet. */
 status_code members_own_removed(struct node *node, bool *removed);
+
+/** A resealer (seal/record.h), of members and the roster. */
+status_code member_reseal(struct node *node, const struct store_record *record, struct resealed *memory,
+                          struct store_write *write);

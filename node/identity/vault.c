@@ -9,7 +9,7 @@
 #include "crypto/key.h"
 #include "identity/state_file.h"
 #include "protocol/values.h"
-#include "seal/keyring.h"
+#include "seal/masking_keys.h"
 
 #define VAULT_FILE     "identity"
 #define SECRET_FILE    "node.secret"
@@ -18,16 +18,16 @@
 #define CREDENTIAL_MIN 16u
 #define CREDENTIAL_MAX 4096u
 #define VAULT_MAX      8192u
-#define MAGIC          "hsmd identity 1\n"
+#define MAGIC          "hsmd identity 2\n"
 #define INFO           "hsmd state folder"
 
-enum entry { STATE = 1, NODE, TLS_KEY, MASKING_KEY, CLUSTER, CLUSTER_NAME, CA_HASH, FOUNDING, SEAL_ID, N_ENTRIES };
+enum entry { STATE = 1, NODE, TLS_KEY, MASKING_KEYS, CLUSTER, CLUSTER_NAME, CA_HASH, FOUNDING, SEAL_ID, N_ENTRIES };
 
 static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [STATE] = {"state", VALUE_UINT, IDENTITY_MEMBER, "life cycle"},
     [NODE] = {"node", VALUE_BIN, ID_LEN, "id of this node"},
     [TLS_KEY] = {"tls-key", VALUE_BIN, 4096, "PKCS#8"},
-    [MASKING_KEY] = {"masking-key", VALUE_BIN, MASKING_KEY_LEN, "the cluster's"},
+    [MASKING_KEYS] = {"masking-keys", VALUE_BIN, MASKING_KEYS_LEN_MAX, "the cluster's"},
     [CLUSTER] = {"cluster", VALUE_BIN, ID_LEN, "id of the cluster"},
     [CLUSTER_NAME] = {"cluster-name", VALUE_TEXT, 128, "for people"},
     [CA_HASH] = {"ca-hash", VALUE_BIN, 32, "SHA-256 of the CA certificate"},
@@ -107,11 +107,11 @@ static status_code decode(struct slice plaintext, struct vault *vault)
     TRY(copy_fixed(&values, SEAL_ID, vault->seal_id, ID_LEN));
     TRY(copy_fixed(&values, CA_HASH, vault->ca_hash, sizeof vault->ca_hash));
     TRY(secret_copy(&vault->tls_key, values_bytes(&values, TLS_KEY)));
-    TRY(secret_copy(&vault->masking_key, values_bytes(&values, MASKING_KEY)));
+    TRY(secret_copy(&vault->masking_keys, values_bytes(&values, MASKING_KEYS)));
     struct slice name = values_bytes(&values, CLUSTER_NAME);
     snprintf(vault->cluster_name, sizeof vault->cluster_name, "%.*s", (int)name.len, (const char *)name.data);
     bool whole = values_has(&values, NODE) && values_has(&values, TLS_KEY) &&
-                 (vault->state == IDENTITY_EMPTY || vault->masking_key.len == MASKING_KEY_LEN);
+                 (vault->state == IDENTITY_EMPTY || masking_keys_check(secret_slice(&vault->masking_keys)) == STATUS_OK);
     CHECK(whole, STATUS_STORE_DAMAGED, "the identity file lacks a part");
     return STATUS_OK;
 }
@@ -143,7 +143,7 @@ static void encode(const struct vault *vault, struct bytes *out)
     values_put_bytes(&values, NODE, slice_of(vault->node_id, ID_LEN));
     values_put_bytes(&values, TLS_KEY, secret_slice(&vault->tls_key));
     if (vault->state != IDENTITY_EMPTY) {
-        values_put_bytes(&values, MASKING_KEY, secret_slice(&vault->masking_key));
+        values_put_bytes(&values, MASKING_KEYS, secret_slice(&vault->masking_keys));
         values_put_bytes(&values, CLUSTER, slice_of(vault->cluster_id, ID_LEN));
         values_put_bytes(&values, CLUSTER_NAME, slice_text(vault->cluster_name));
         values_put_bytes(&values, SEAL_ID, slice_of(vault->seal_id, ID_LEN));
@@ -169,6 +169,6 @@ status_code vault_save(int folder, const struct vault *vault)
 void vault_release(struct vault *vault)
 {
     secret_release(&vault->tls_key);
-    secret_release(&vault->masking_key);
+    secret_release(&vault->masking_keys);
     memset(vault, 0, sizeof *vault);
 }

@@ -150,31 +150,60 @@ static status_code apply_share(struct change *change, const void *wish)
 
 /* Writing back. */
 
-static status_code write_back(struct objects *objects, struct change *change, const struct object_record *record,
-                              uint64_t version)
+/** What is stored with `content`, which may be changed, in place of the record that was read. */
+static status_code prepare(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
+                           const struct object_record *record, const struct values *attributes,
+                           const struct content *content, struct resealed *memory, struct store_write *write)
 {
-    CLEANUP(bytes_release) struct bytes material = BYTES_SECRET, value = BYTES_INIT, tokens = BYTES_INIT;
-    const uint8_t *id = change->object->id;
-    size_t n_tokens = 0;
-    uint64_t revision = 0;
+    CLEANUP(bytes_release) struct bytes material = BYTES_SECRET;
 
     if (record->sealed_material.len)
         TRY(object_record_open_material(objects, id, version, record->encoded, record->sealed_material, &material));
-    TRY(object_record_seal(objects, id, version + 1, &change->content, bytes_slice(&material), &value));
-    struct index_token *at = (void *)bytes_reserve(&tokens, TOKENS_MAX * sizeof *at);
-    TRY(bytes_ok(&tokens));
-    TRY(index_tokens(objects, &change->attributes, &change->content, at, &n_tokens));
+    TRY(object_record_seal(objects, id, version + 1, content, bytes_slice(&material), &memory->value));
+    *write = (struct store_write){
+        .kind = STORE_OBJECT, .expected_version = version, .value = bytes_slice(&memory->value)};
+    memcpy(write->id, id, ID_LEN);
+    return object_put_tokens(objects, attributes, content, &memory->tokens, write);
+}
 
-    struct store_write write = {.kind = STORE_OBJECT,
-                                .expected_version = version,
-                                .value = bytes_slice(&value),
-                                .tokens = at,
-                                .n_tokens = n_tokens};
-    memcpy(write.id, id, ID_LEN);
+static status_code write_back(struct objects *objects, struct change *change, const struct object_record *record,
+                              uint64_t version)
+{
+    CLEANUP(resealed_release) struct resealed memory = RESEALED_INIT;
+    const uint8_t *id = change->object->id;
+    struct store_write write;
+    uint64_t revision = 0;
+
+    TRY(prepare(objects, id, version, record, &change->attributes, &change->content, &memory, &write));
     TRY(objects->node->store->operations->write(objects->node->store, &write, 1, &revision));
     objects_forget(objects, id);
     node_wrote(objects->node, revision);
     return STATUS_OK;
+}
+
+static status_code reseal_marker(struct objects *objects, const struct store_record *stored, struct slice encoded,
+                                 struct resealed *memory, struct store_write *write)
+{
+    TRY(object_record_seal_marker(objects, stored->id, stored->version + 1, encoded, &memory->value));
+    *write = (struct store_write){
+        .kind = STORE_OBJECT, .expected_version = stored->version, .value = bytes_slice(&memory->value)};
+    memcpy(write->id, stored->id, ID_LEN);
+    return index_put_tokens(objects->node, &REMOVED_TERM, 1, &memory->tokens, write);
+}
+
+status_code object_reseal(struct node *node, const struct store_record *stored, struct resealed *memory,
+                          struct store_write *write)
+{
+    CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
+    struct objects *objects = node->objects;
+    struct object_record record;
+    struct values attributes;
+
+    TRY(object_record_open(objects, stored->id, stored->version, stored->value, &plaintext, &record));
+    if (record.removed)
+        return reseal_marker(objects, stored, record.encoded, memory, write);
+    TRY(values_decode_all(&ATTRIBUTE_SCHEMA, record.content.attributes, &attributes));
+    return prepare(objects, stored->id, stored->version, &record, &attributes, &record.content, memory, write);
 }
 
 static status_code encode_attributes(struct change *change, struct bytes *encoded)

@@ -72,9 +72,9 @@ status_code objects_created(struct objects *objects, const struct caller *caller
 
 struct making {
     struct draft draft;
-    struct bytes encoded, material, value;
-    struct index_token *tokens;
-    size_t n_tokens;
+    struct bytes encoded, material;
+    struct resealed memory; /* what `write` refers to */
+    struct store_write write;
     bool token;
 };
 
@@ -83,8 +83,7 @@ static void making_release(struct making *making)
     draft_release(&making->draft);
     bytes_release(&making->encoded);
     bytes_release(&making->material);
-    bytes_release(&making->value);
-    free(making->tokens);
+    resealed_release(&making->memory);
 }
 
 static status_code take_material(struct making *making, const struct values *attributes)
@@ -95,11 +94,13 @@ static status_code take_material(struct making *making, const struct values *att
     return key_material(making->draft.key, &making->material);
 }
 
-static status_code make_tokens(struct objects *objects, const struct content *content, struct making *making)
+static status_code prepare_write(struct objects *objects, const struct object_new *new, const struct content *content,
+                                 struct making *making)
 {
-    making->tokens = malloc(TOKENS_MAX * sizeof *making->tokens);
-    CHECK(making->tokens, STATUS_OUT_OF_MEMORY, "no memory for the index of a new object");
-    return index_tokens(objects, &making->draft.attributes, content, making->tokens, &making->n_tokens);
+    TRY(object_record_seal(objects, new->id.data, 1, content, bytes_slice(&making->material), &making->memory.value));
+    making->write = (struct store_write){.kind = STORE_OBJECT, .value = bytes_slice(&making->memory.value)};
+    memcpy(making->write.id, new->id.data, ID_LEN);
+    return object_put_tokens(objects, &making->draft.attributes, content, &making->memory.tokens, &making->write);
 }
 
 static status_code prepare(struct objects *objects, const struct caller *caller, const struct object_new *new,
@@ -122,8 +123,7 @@ static status_code prepare(struct objects *objects, const struct caller *caller,
     if (!making->token)
         return blob_seal(objects, caller->session_id, new->id.data, &content, bytes_slice(&making->material),
                          &made->blob);
-    TRY(make_tokens(objects, &content, making));
-    return object_record_seal(objects, new->id.data, 1, &content, bytes_slice(&making->material), &making->value);
+    return prepare_write(objects, new, &content, making);
 }
 
 static status_code tell_made(const struct object_new *new, const struct making *making, struct object_made *made)
@@ -136,22 +136,15 @@ static status_code tell_made(const struct object_new *new, const struct making *
     return bytes_assign(&made->answer, new->answer);
 }
 
-static status_code store(struct objects *objects, const struct caller *caller, const struct object_new *news, size_t n,
-                         const struct making *makings)
+static status_code store(struct objects *objects, const struct caller *caller, size_t n, const struct making *makings)
 {
     struct store_write writes[NEWS_MAX];
     size_t n_writes = 0;
     uint64_t revision = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        if (!makings[i].token)
-            continue;
-        writes[n_writes] = (struct store_write){.kind = STORE_OBJECT,
-                                                .value = bytes_slice(&makings[i].value),
-                                                .tokens = makings[i].tokens,
-                                                .n_tokens = makings[i].n_tokens};
-        memcpy(writes[n_writes++].id, news[i].id.data, ID_LEN);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (makings[i].token)
+            writes[n_writes++] = makings[i].write;
     if (n_writes == 0)
         return STATUS_OK;
     TRY(quota_take(objects, caller->user_id, n_writes));
@@ -179,7 +172,7 @@ static status_code create(struct objects *objects, const struct caller *caller, 
         TRY(prepare(objects, caller, &news[i], &makings[i], &mades[i]));
     CHECK(n < 2 || memcmp(news[0].id.data, news[1].id.data, ID_LEN) != 0, STATUS_INVALID_ARGUMENT,
           "the two keys of a pair need different ids");
-    status_code code = store(objects, caller, news, n, makings);
+    status_code code = store(objects, caller, n, makings);
     if (code == STATUS_ALREADY_EXISTS)
         return resolve_taken(objects, caller, news, n, mades);
     TRY(code);

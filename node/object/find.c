@@ -23,7 +23,13 @@ static const uint8_t SELECTIVE[] = {ATTRIBUTE_ID,        ATTRIBUTE_LABEL,       
                                     ATTRIBUTE_END_DATE,  ATTRIBUTE_TRUSTED,     ATTRIBUTE_KEY_GEN_MECHANISM,
                                     ATTRIBUTE_EC_PARAMS, ATTRIBUTE_KEY_TYPE,    ATTRIBUTE_CLASS};
 
-/* Tokens. */
+/* Terms of the index. */
+
+struct terms {
+    struct index_term term[TERMS_MAX];
+    uint8_t numbers[VALUES_MAX][8]; /* of the attributes that are numbers */
+    size_t n;
+};
 
 /** Whether the index tells this value: the unique id is the object's own, and false flags are too common to keep. */
 static bool is_indexed(const struct values *attributes, uint32_t i)
@@ -33,30 +39,25 @@ static bool is_indexed(const struct values *attributes, uint32_t i)
     return ATTRIBUTE_SCHEMA.entries[i].type != VALUE_BOOL || values_bool(attributes, i, false);
 }
 
-static status_code attribute_token(struct objects *objects, const struct values *attributes, uint32_t i,
-                                   struct index_token *token)
+/** A number's bytes go to `number`, which the term borrows. */
+static struct index_term attribute_term(const struct values *attributes, uint32_t i, uint8_t number[8])
 {
-    uint8_t number[8];
     uint64_t value = attributes->value[i].number;
-    struct slice what = slice_of(number, sizeof number);
 
     switch (ATTRIBUTE_SCHEMA.entries[i].type) {
     case VALUE_BOOL:
         number[0] = attributes->value[i].flag;
-        what.len = 1;
-        break;
+        return (struct index_term){i, slice_of(number, 1)};
     case VALUE_UINT:
         for (int at = 0; at < 8; at++)
             number[at] = (uint8_t)(value >> (56 - 8 * at));
-        break;
+        return (struct index_term){i, slice_of(number, 8)};
     default:
-        what = attributes->value[i].bytes;
+        return (struct index_term){i, attributes->value[i].bytes};
     }
-    return keyring_token(objects->node->keyring, i, what, token);
 }
 
-static status_code attribute_tokens(struct objects *objects, const struct values *attributes,
-                                    struct index_token *tokens, size_t *n)
+static void attribute_terms(const struct values *attributes, struct terms *terms)
 {
     uint64_t done[2] = {0, 0};
     for (uint32_t at = 0; at < sizeof SELECTIVE + VALUES_MAX; at++) {
@@ -64,31 +65,40 @@ static status_code attribute_tokens(struct objects *objects, const struct values
         if (done[i >> 6] >> (i & 63) & 1 || !is_indexed(attributes, i))
             continue;
         done[i >> 6] |= 1ULL << (i & 63);
-        TRY(attribute_token(objects, attributes, i, &tokens[(*n)++]));
+        terms->term[terms->n] = attribute_term(attributes, i, terms->numbers[terms->n]);
+        terms->n++;
     }
-    return STATUS_OK;
 }
 
-static status_code user_token(struct objects *objects, uint32_t what, const uint8_t *user_id, struct index_token *token)
+static void user_term(struct terms *terms, uint32_t what, const uint8_t *user_id)
 {
-    return keyring_token(objects->node->keyring, what, slice_of(user_id, user_id ? ID_LEN : 0), token);
+    terms->term[terms->n++] = (struct index_term){what, slice_of(user_id, user_id ? ID_LEN : 0)};
 }
 
-status_code index_tokens(struct objects *objects, const struct values *attributes, const struct content *content,
-                         struct index_token tokens[TOKENS_MAX], size_t *n)
+static void all_terms(const struct values *attributes, const struct content *content, struct terms *terms)
 {
     static const struct caller anybody = {.role = ROLE_AUDITOR};
 
-    *n = 0;
-    TRY(attribute_tokens(objects, attributes, tokens, n));
-    TRY(user_token(objects, TOKEN_ANY, NULL, &tokens[(*n)++]));
-    TRY(user_token(objects, TOKEN_OWNER, content->owner_id.data, &tokens[(*n)++]));
-    if (content_sight(content, attributes, &anybody) != SIGHT_NONE)
-        return user_token(objects, TOKEN_EVERYBODY, NULL, &tokens[(*n)++]);
-    TRY(user_token(objects, TOKEN_VISIBLE_TO, content->owner_id.data, &tokens[(*n)++]));
+    attribute_terms(attributes, terms);
+    user_term(terms, TERM_ANY, NULL);
+    user_term(terms, TERM_OWNER, content->owner_id.data);
+    if (content_sight(content, attributes, &anybody) != SIGHT_NONE) {
+        user_term(terms, TERM_EVERYBODY, NULL);
+        return;
+    }
+    user_term(terms, TERM_VISIBLE_TO, content->owner_id.data);
     for (size_t at = 0; at < content->sharees.len; at += ID_LEN)
-        TRY(user_token(objects, TOKEN_VISIBLE_TO, content->sharees.data + at, &tokens[(*n)++]));
-    return STATUS_OK;
+        user_term(terms, TERM_VISIBLE_TO, content->sharees.data + at);
+}
+
+status_code object_put_tokens(struct objects *objects, const struct values *attributes, const struct content *content,
+                              struct bytes *memory, struct store_write *write)
+{
+    struct terms terms;
+
+    terms.n = 0;
+    all_terms(attributes, content, &terms);
+    return index_put_tokens(objects->node, terms.term, terms.n, memory, write);
 }
 
 /* Searching. */
@@ -163,13 +173,14 @@ static status_code visit(void *context, const struct store_record *stored)
     return search->full ? STATUS_PENDING : STATUS_OK; /* PENDING: ends the iteration, no failure */
 }
 
-static status_code visibility_token(struct search *search, enum phase phase, struct index_token *token)
+static void visibility_term(const struct search *search, enum phase phase, struct terms *terms)
 {
     if (phase == PHASE_EVERYBODY)
-        return user_token(search->objects, TOKEN_EVERYBODY, NULL, token);
-    if (search->caller->role == ROLE_ADMIN)
-        return user_token(search->objects, TOKEN_ANY, NULL, token);
-    return user_token(search->objects, TOKEN_VISIBLE_TO, search->caller->user_id, token);
+        user_term(terms, TERM_EVERYBODY, NULL);
+    else if (search->caller->role == ROLE_ADMIN)
+        user_term(terms, TERM_ANY, NULL);
+    else
+        user_term(terms, TERM_VISIBLE_TO, search->caller->user_id);
 }
 
 /** Administrators see everything in the first phase. */
@@ -180,14 +191,14 @@ static enum phase next_phase(const struct search *search, enum phase phase)
 
 static status_code run_phase(struct search *search, enum phase phase, const uint8_t *after, bool *ended)
 {
-    struct store *store = search->objects->node->store;
-    struct index_token tokens[VALUES_MAX + 1];
     uint32_t budget = EXAMINED_MAX - search->n_examined, before = search->n_examined;
-    size_t n = 0;
+    struct terms terms;
 
-    TRY(attribute_tokens(search->objects, &search->template, tokens, &n));
-    TRY(visibility_token(search, phase, &tokens[n++]));
-    status_code code = store->operations->find(store, STORE_OBJECT, tokens, n, after, budget, visit, search);
+    terms.n = 0;
+    attribute_terms(&search->template, &terms);
+    visibility_term(search, phase, &terms);
+    status_code code =
+        index_find(search->objects->node, STORE_OBJECT, terms.term, terms.n, after, budget, visit, search);
     TRY(code == STATUS_PENDING ? STATUS_OK : code);
     *ended = !search->full && search->n_examined - before < budget;
     return STATUS_OK;

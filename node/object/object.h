@@ -9,6 +9,9 @@
 #include "user/user.h"
 
 struct objects;
+struct resealed;
+struct store_record;
+struct store_write;
 
 struct object {
     uint8_t id[ID_LEN];
@@ -140,3 +143,7 @@ status_code objects_count_owned(struct objects *objects, const uint8_t user_id[I
 /** An object changed in the store: drop it from the cache. */
 void objects_forget(struct objects *objects, const uint8_t id[ID_LEN]);
 void objects_forget_all(struct objects *objects);
+
+/** A resealer (seal/record.h), of token objects and removed-markers. */
+status_code object_reseal(struct node *node, const struct store_record *stored, struct resealed *memory,
+                          struct store_write *write);

@@ -6,14 +6,16 @@
 #include <stdatomic.h>
 #include "node.h"
 #include "object/object.h"
+#include "seal/index.h"
+#include "seal/record.h"
 
-/* Numbers for keyring_token above those of attributes. */
+/* Index terms above the numbers of attributes. */
 enum {
-    TOKEN_ANY = 256,        /* every object */
-    TOKEN_VISIBLE_TO = 257, /* user id: owner and sharees of what is not everybody's */
-    TOKEN_EVERYBODY = 258,  /* what all who are logged in may see */
-    TOKEN_OWNER = 259,      /* user id */
-    TOKEN_REMOVED = 260,    /* every removed-marker */
+    TERM_ANY = 256,        /* every object */
+    TERM_VISIBLE_TO = 257, /* user id: owner and sharees of what is not everybody's */
+    TERM_EVERYBODY = 258,  /* what all who are logged in may see */
+    TERM_OWNER = 259,      /* user id */
+    TERM_REMOVED = 260,    /* every removed-marker */
 };
 
 #define ATTRIBUTES_MAX 49152u /* encoded attributes of one object */
@@ -107,6 +109,13 @@ status_code object_record_open_material(struct objects *objects, const uint8_t i
 status_code object_record_seal_removed(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
                                        struct slice request_id, struct slice user_id, struct bytes *value);
 
+/** The same of what such a marker holds. */
+status_code object_record_seal_marker(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
+                                      struct slice encoded, struct bytes *value);
+
+/** What removed-markers are found by (remove.c). */
+extern const struct index_term REMOVED_TERM;
+
 /** Reads a record; STATUS_OBJECT_NOT_FOUND when there is none. `value` and `plaintext` keep what `record` borrows. */
 status_code object_record_read(struct objects *objects, const uint8_t id[ID_LEN], struct bytes *value,
                                struct bytes *plaintext, struct object_record *record, uint64_t *version);
@@ -151,7 +160,7 @@ status_code object_from_blob(struct objects *objects, const uint8_t session_id[I
 /** The key under which a session object is cached. */
 static inline const uint8_t *blob_cache_key(struct slice blob)
 {
-    return blob.data; /* begins with a random nonce, longer than the key */
+    return blob.data + SEAL_GENERATION_LEN; /* a random nonce, longer than the key */
 }
 
 /* Rules (rules.c, template.c, objects.c). */
@@ -205,11 +214,11 @@ status_code draft_make(struct objects *objects, const struct caller *caller, con
 
 /* Index (find.c). */
 
-#define TOKENS_MAX (VALUES_MAX + 4u + SHAREES_MAX)
+#define TERMS_MAX (VALUES_MAX + 4u + SHAREES_MAX)
 
-/** All tokens under which an object is found; *n of them. */
-status_code index_tokens(struct objects *objects, const struct values *attributes, const struct content *content,
-                         struct index_token tokens[TOKENS_MAX], size_t *n);
+/** Puts all tokens under which an object is found into the write of its record, which refers to `memory`. */
+status_code object_put_tokens(struct objects *objects, const struct values *attributes, const struct content *content,
+                              struct bytes *memory, struct store_write *write);
 
 static inline bool attribute_flag(const struct object *object, enum attribute attribute)
 {

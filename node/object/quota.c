@@ -86,25 +86,21 @@ status_code quota_take(struct objects *objects, const uint8_t user_id[ID_LEN], u
 
 status_code objects_count_owned(struct objects *objects, const uint8_t user_id[ID_LEN], uint64_t *n)
 {
-    struct store *store = objects->node->store;
-    struct index_token token;
-    TRY(keyring_token(objects->node->keyring, TOKEN_OWNER, slice_of(user_id, ID_LEN), &token));
-    return store->operations->count(store, STORE_OBJECT, &token, n);
+    const struct index_term term = {TERM_OWNER, slice_of(user_id, ID_LEN)};
+    return index_count(objects->node, STORE_OBJECT, &term, n);
 }
 
 status_code objects_count(struct objects *objects, uint64_t *n)
 {
+    static const struct index_term everything = {TERM_ANY, {NULL, 0}};
     struct quota *quota = objects->quota;
-    struct store *store = objects->node->store;
-    struct index_token token;
     uint64_t now_ms = node_now_ms(objects->node);
 
     pthread_mutex_lock(&quota->lock);
     struct counted total = quota->total;
     pthread_mutex_unlock(&quota->lock);
     if (total.counted_ms == 0 || now_ms - total.counted_ms >= COUNT_VALID_MS) {
-        TRY(keyring_token(objects->node->keyring, TOKEN_ANY, slice_of(NULL, 0), &token));
-        TRY(store->operations->count(store, STORE_OBJECT, &token, &total.n));
+        TRY(index_count(objects->node, STORE_OBJECT, &everything, &total.n));
         total.counted_ms = now_ms;
         pthread_mutex_lock(&quota->lock);
         quota->total = total;

@@ -1,6 +1,7 @@
 /* How objects are stored and handed out: records of token objects and blobs of session objects.
  *
- * A record is [format, sealed content, sealed material]. The content (attributes, owner, sharees, request ids) is bound
+ * A record is the generation of the masking key (4 bytes, big-endian), then [format, sealed content, sealed material],
+ * both sealed under that generation. The content (attributes, owner, sharees, request ids) is bound
  * to kind, id and version, the material to these and to the content: a record of which a part was altered, swapped with
  * another's or set back to an older version does not open. A blob is everything sealed as one, bound to session and
  * object id. Deleted objects leave a marker for some time, so that a resent deletion is told from an unknown id and a
@@ -13,22 +14,21 @@ enum record_format { FORMAT_OBJECT = 1, FORMAT_REMOVED = 2 };
 
 #define BLOB_FORMAT     1u
 #define CONTENT_ENTRIES 6u
-#define CONTEXT_LEN     (1 + ID_LEN + 8)
 
-/** Kind, id, version: what every sealing of a record is bound to. */
+/** What every sealing of a record is bound to. */
 static void put_context(struct bytes *context, const uint8_t id[ID_LEN], uint64_t version)
 {
-    uint8_t kind = STORE_OBJECT, number[8];
-    for (int i = 0; i < 8; i++)
-        number[i] = (uint8_t)(version >> (56 - 8 * i));
-    bytes_append(context, &kind, 1);
-    bytes_append(context, id, ID_LEN);
-    bytes_append(context, number, sizeof number);
+    uint8_t place[RECORD_CONTEXT_LEN];
+    record_context(STORE_OBJECT, id, version, place);
+    bytes_append(context, place, sizeof place);
 }
 
-static status_code damaged(const uint8_t id[ID_LEN])
+/** Names the object, unless the reader was just overtaken by a new masking key. */
+static status_code damaged(const uint8_t id[ID_LEN], status_code code)
 {
     char hex[2 * ID_LEN + 1];
+    if (code == STATUS_BUSY || code == STATUS_OUT_OF_MEMORY)
+        return code;
     hex_encode(slice_of(id, ID_LEN), hex);
     FAIL(STATUS_STORE_DAMAGED, "the record of object %s is damaged or was altered: restore it from a backup", hex);
 }
@@ -70,9 +70,13 @@ status_code content_decode(struct slice encoded, struct content *content)
 
 /* Records. */
 
-static void put_record(struct bytes *value, enum record_format format, const struct bytes *content,
-                       const struct bytes *material)
+static void put_record(struct bytes *value, uint32_t generation, enum record_format format,
+                       const struct bytes *content, const struct bytes *material)
 {
+    uint8_t number[SEAL_GENERATION_LEN];
+
+    put_generation(generation, number);
+    bytes_append(value, number, sizeof number);
     write_array(value, 3);
     write_uint(value, format);
     write_bin(value, bytes_slice(content));
@@ -84,35 +88,47 @@ status_code object_record_seal(struct objects *objects, const uint8_t id[ID_LEN]
 {
     CLEANUP(bytes_release) struct bytes encoded = BYTES_INIT, context = BYTES_INIT;
     CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT, sealed_material = BYTES_INIT;
+    struct keyring *keyring = objects->node->keyring;
+    uint32_t generation = keyring_newest(keyring);
 
     encoded.limit = RECORD_MAX;
     content_encode(content, &encoded);
     TRY(bytes_ok(&encoded));
     put_context(&context, id, version);
-    TRY(seal(objects->node->keyring, SEAL_RECORD, bytes_slice(&context), bytes_slice(&encoded), &sealed));
+    TRY(seal(keyring, generation, SEAL_RECORD, bytes_slice(&context), bytes_slice(&encoded), &sealed));
     if (material.len) {
         bytes_append(&context, encoded.data, encoded.len);
         TRY(bytes_ok(&context));
-        TRY(seal(objects->node->keyring, SEAL_KEY_MATERIAL, bytes_slice(&context), material, &sealed_material));
+        TRY(seal(keyring, generation, SEAL_KEY_MATERIAL, bytes_slice(&context), material, &sealed_material));
     }
-    put_record(value, FORMAT_OBJECT, &sealed, &sealed_material);
+    put_record(value, generation, FORMAT_OBJECT, &sealed, &sealed_material);
+    return bytes_ok(value);
+}
+
+status_code object_record_seal_marker(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
+                                      struct slice encoded, struct bytes *value)
+{
+    CLEANUP(bytes_release) struct bytes context = BYTES_INIT, sealed = BYTES_INIT;
+    const struct bytes nothing = BYTES_INIT;
+    uint32_t generation = keyring_newest(objects->node->keyring);
+
+    put_context(&context, id, version);
+    TRY(seal(objects->node->keyring, generation, SEAL_RECORD, bytes_slice(&context), encoded, &sealed));
+    put_record(value, generation, FORMAT_REMOVED, &sealed, &nothing);
     return bytes_ok(value);
 }
 
 status_code object_record_seal_removed(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
                                        struct slice request_id, struct slice user_id, struct bytes *value)
 {
-    CLEANUP(bytes_release) struct bytes encoded = BYTES_INIT, context = BYTES_INIT, sealed = BYTES_INIT;
-    const struct bytes nothing = BYTES_INIT;
+    CLEANUP(bytes_release) struct bytes encoded = BYTES_INIT;
 
     write_array(&encoded, 3);
     write_bin(&encoded, request_id);
     write_bin(&encoded, user_id);
     write_uint(&encoded, node_now_ms(objects->node));
-    put_context(&context, id, version);
-    TRY(seal(objects->node->keyring, SEAL_RECORD, bytes_slice(&context), bytes_slice(&encoded), &sealed));
-    put_record(value, FORMAT_REMOVED, &sealed, &nothing);
-    return bytes_ok(value);
+    TRY(bytes_ok(&encoded));
+    return object_record_seal_marker(objects, id, version, bytes_slice(&encoded), value);
 }
 
 static status_code read_removed(struct slice plaintext, struct object_record *record)
@@ -127,13 +143,18 @@ static status_code read_removed(struct slice plaintext, struct object_record *re
 
 static status_code split_record(struct slice value, uint64_t *format, struct slice *content, struct slice *material)
 {
-    struct reader reader = reader_of(value);
+    size_t skipped = value.len < SEAL_GENERATION_LEN ? value.len : SEAL_GENERATION_LEN;
+    struct reader reader = reader_of(slice_of(value.data + skipped, value.len - skipped));
     uint32_t n;
     TRY(read_array(&reader, &n));
     CHECK(n == 3, STATUS_STORE_DAMAGED, "a record has %u parts", n);
     TRY(read_uint(&reader, format));
     TRY(read_bin(&reader, RECORD_MAX, content));
-    return read_bin(&reader, RECORD_MAX, material);
+    TRY(read_bin(&reader, RECORD_MAX, material));
+    uint32_t generation = sealed_generation(value);
+    CHECK(sealed_generation(*content) == generation && (!material->len || sealed_generation(*material) == generation),
+          STATUS_STORE_DAMAGED, "the parts of a record are of different generations");
+    return STATUS_OK;
 }
 
 status_code object_record_open(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version, struct slice value,
@@ -146,18 +167,18 @@ status_code object_record_open(struct objects *objects, const uint8_t id[ID_LEN]
     *record = (struct object_record){.removed = false};
     if (split_record(value, &format, &sealed, &record->sealed_material) != STATUS_OK ||
         (format != FORMAT_OBJECT && format != FORMAT_REMOVED))
-        return damaged(id);
+        return damaged(id, STATUS_STORE_DAMAGED);
     put_context(&context, id, version);
     TRY(bytes_ok(&context));
     bytes_clear(plaintext);
-    if (unseal(objects->node->keyring, SEAL_RECORD, bytes_slice(&context), sealed, plaintext) != STATUS_OK)
-        return damaged(id);
+    status_code code = unseal(objects->node->keyring, SEAL_RECORD, bytes_slice(&context), sealed, plaintext);
+    if (code != STATUS_OK)
+        return damaged(id, code);
 
     record->encoded = bytes_slice(plaintext);
     record->removed = format == FORMAT_REMOVED;
-    status_code code =
-        record->removed ? read_removed(record->encoded, record) : content_decode(record->encoded, &record->content);
-    return code == STATUS_OK ? STATUS_OK : damaged(id);
+    code = record->removed ? read_removed(record->encoded, record) : content_decode(record->encoded, &record->content);
+    return code == STATUS_OK ? STATUS_OK : damaged(id, STATUS_STORE_DAMAGED);
 }
 
 status_code object_record_open_material(struct objects *objects, const uint8_t id[ID_LEN], uint64_t version,
@@ -168,9 +189,8 @@ status_code object_record_open_material(struct objects *objects, const uint8_t i
     put_context(&context, id, version);
     bytes_append(&context, encoded_content.data, encoded_content.len);
     TRY(bytes_ok(&context));
-    if (unseal(objects->node->keyring, SEAL_KEY_MATERIAL, bytes_slice(&context), sealed, material) != STATUS_OK)
-        return damaged(id);
-    return STATUS_OK;
+    status_code code = unseal(objects->node->keyring, SEAL_KEY_MATERIAL, bytes_slice(&context), sealed, material);
+    return code == STATUS_OK ? STATUS_OK : damaged(id, code);
 }
 
 status_code object_record_read(struct objects *objects, const uint8_t id[ID_LEN], struct bytes *value,
@@ -221,8 +241,8 @@ status_code blob_seal(struct objects *objects, const uint8_t session_id[ID_LEN],
           "a session object of %zu bytes; the limit is %u: make it a token object", plaintext.len,
           BLOB_MAX - SEAL_OVERHEAD);
     put_blob_context(context, session_id, id);
-    return seal(objects->node->keyring, SEAL_SESSION_OBJECT, slice_of(context, sizeof context), bytes_slice(&plaintext),
-                blob);
+    return seal(objects->node->keyring, SEAL_NEWEST, SEAL_SESSION_OBJECT, slice_of(context, sizeof context),
+                bytes_slice(&plaintext), blob);
 }
 
 status_code blob_open(struct objects *objects, const uint8_t session_id[ID_LEN], const uint8_t id[ID_LEN],

@@ -29,12 +29,14 @@ static status_code take_if_old(void *context, const struct store_record *stored)
     return STATUS_OK;
 }
 
-static status_code add_old_markers(struct deletion *deletion, const struct index_token *token)
+const struct index_term REMOVED_TERM = {TERM_REMOVED, {(const uint8_t *)"removed", 7}};
+
+static status_code add_old_markers(struct deletion *deletion)
 {
     CLEANUP(bytes_release) struct bytes from = BYTES_INIT;
-    struct store *store = deletion->objects->node->store;
     TRY(crypto_random(WORKERS_MAX, ID_LEN, &from));
-    return store->operations->find(store, STORE_OBJECT, token, 1, from.data, LOOKED_AT, take_if_old, deletion);
+    return index_find(deletion->objects->node, STORE_OBJECT, &REMOVED_TERM, 1, from.data, LOOKED_AT, take_if_old,
+                      deletion);
 }
 
 static status_code check_deletable(struct objects *objects, const struct caller *caller, const uint8_t id[ID_LEN],
@@ -52,21 +54,19 @@ static status_code check_deletable(struct objects *objects, const struct caller 
 static status_code bury(struct objects *objects, const struct caller *caller, const uint8_t id[ID_LEN],
                         uint64_t version, struct slice request_id, bool tidy)
 {
-    CLEANUP(bytes_release) struct bytes marker = BYTES_INIT;
+    CLEANUP(resealed_release) struct resealed marker = RESEALED_INIT;
     struct deletion deletion = {.objects = objects, .n_writes = 1};
-    struct index_token token;
+    struct store_write *write = &deletion.writes[0];
     uint64_t revision = 0;
 
-    TRY(object_record_seal_removed(objects, id, version + 1, request_id, slice_of(caller->user_id, ID_LEN), &marker));
-    TRY(keyring_token(objects->node->keyring, TOKEN_REMOVED, slice_text("removed"), &token));
-    deletion.writes[0] = (struct store_write){.kind = STORE_OBJECT,
-                                              .expected_version = version,
-                                              .value = bytes_slice(&marker),
-                                              .tokens = &token,
-                                              .n_tokens = 1};
-    memcpy(deletion.writes[0].id, id, ID_LEN);
+    TRY(object_record_seal_removed(objects, id, version + 1, request_id, slice_of(caller->user_id, ID_LEN),
+                                   &marker.value));
+    *write = (struct store_write){
+        .kind = STORE_OBJECT, .expected_version = version, .value = bytes_slice(&marker.value)};
+    memcpy(write->id, id, ID_LEN);
+    TRY(index_put_tokens(objects->node, &REMOVED_TERM, 1, &marker.tokens, write));
     if (tidy)
-        TRY(add_old_markers(&deletion, &token));
+        TRY(add_old_markers(&deletion));
     TRY(objects->node->store->operations->write(objects->node->store, deletion.writes, deletion.n_writes, &revision));
     objects_forget(objects, id);
     node_wrote(objects->node, revision);

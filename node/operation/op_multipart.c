@@ -69,7 +69,7 @@ status_code op_multipart(struct call *call)
     TRY(crypto_multipart(key, call->worker, &mechanism, kind->direction, state, call_bytes(call, FIELD_DATA), final,
                          call_bytes(call, FIELD_SIGNATURE), output, nonce));
     if (!final)
-        TRY(seal(call->node->keyring, SEAL_MULTIPART, bytes_slice(context), bytes_slice(state), sealed));
+        TRY(seal(call->node->keyring, SEAL_NEWEST, SEAL_MULTIPART, bytes_slice(context), bytes_slice(state), sealed));
     call_answer(call, FIELD_OUTPUT, output);
     call_answer(call, FIELD_NONCE, nonce);
     call_answer(call, FIELD_STATE, sealed);

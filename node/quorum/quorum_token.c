@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 #include "node.h"
-#include "user/record.h"
+#include "seal/record.h"
 
 enum { SERVICE = 1, REQUESTER_ID, REQUESTER, OBJECT, USES, USES_LEFT, EXPIRES_MS, APPROVALS, SPENT, N_ENTRIES };
 

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <strings.h>
 #include "node.h"
-#include "user/record.h"
+#include "seal/index.h"
 
-/* What tokens are made of, beyond the attribute numbers of objects. */
-enum { TOKEN_USER_NAME = 0x100, TOKEN_USER_ROLE = 0x101, TOKEN_ADMIN_SIGNER = 0x102 };
+/* What accounts are found by, beyond the attribute numbers of objects. */
+enum { TERM_USER_NAME = 0x100, TERM_USER_ROLE = 0x101, TERM_ADMIN_SIGNER = 0x102 };
 
 enum {
     ACCOUNT_NAME = 1,
@@ -206,38 +206,54 @@ static status_code take_found(void *context, const struct store_record *record)
 status_code account_find(struct node *node, struct slice name, struct account *account)
 {
     struct search search = {node, account, false};
-    struct index_token token;
+    const struct index_term term = {TERM_USER_NAME, name};
 
-    TRY(keyring_token(node->keyring, TOKEN_USER_NAME, name, &token));
-    TRY(node->store->operations->find(node->store, STORE_USER, &token, 1, NULL, 1, take_found, &search));
+    TRY(index_find(node, STORE_USER, &term, 1, NULL, 1, take_found, &search));
     CHECK(search.found, STATUS_USER_NOT_FOUND, "there is no user %.*s", (int)name.len, (const char *)name.data);
     return STATUS_OK;
 }
 
-static status_code role_token(struct node *node, enum role role, struct index_token *token)
-{
-    uint8_t byte = (uint8_t)role;
+static const struct index_term signer_term = {TERM_ADMIN_SIGNER, {(const uint8_t *)"1", 1}};
 
-    return keyring_token(node->keyring, TOKEN_USER_ROLE, slice_of(&byte, 1), token);
+static status_code count_one(void *context, const struct store_record *record)
+{
+    (void)record;
+    ++*(uint64_t *)context;
+    return STATUS_OK;
+}
+
+/* Exactly, also while records are sealed anew: whether the last administrator may go hangs on it. */
+static status_code count(struct node *node, const struct index_term *term, uint64_t *n)
+{
+    *n = 0;
+    return index_find(node, STORE_USER, term, 1, NULL, USERS_MAX, count_one, n);
 }
 
 status_code account_count_role(struct node *node, enum role role, uint64_t *n)
 {
-    struct index_token token;
+    uint8_t byte = (uint8_t)role;
+    const struct index_term term = {TERM_USER_ROLE, slice_of(&byte, 1)};
 
-    TRY(role_token(node, role, &token));
-    return node->store->operations->count(node->store, STORE_USER, &token, n);
+    return count(node, &term, n);
 }
 
 status_code account_count_signers(struct node *node, uint64_t *n)
 {
-    struct index_token token;
-
-    TRY(keyring_token(node->keyring, TOKEN_ADMIN_SIGNER, slice_text("1"), &token));
-    return node->store->operations->count(node->store, STORE_USER, &token, n);
+    return count(node, &signer_term, n);
 }
 
-status_code account_write(struct node *node, const struct account *account, struct account_write *memory,
+/* What the account is found by, as its record is sealed. */
+static status_code put_tokens(struct node *node, const struct account *account, struct bytes *memory,
+                              struct store_write *write)
+{
+    uint8_t role = (uint8_t)account->role;
+    const struct index_term terms[] = {
+        {TERM_USER_NAME, slice_text(account->name)}, {TERM_USER_ROLE, slice_of(&role, 1)}, signer_term};
+
+    return index_put_tokens(node, terms, account->role == ROLE_ADMIN && account->signer_len ? 3 : 2, memory, write);
+}
+
+status_code account_write(struct node *node, const struct account *account, struct resealed *memory,
                           struct store_write *write)
 {
     CLEANUP(bytes_release) struct bytes plaintext = BYTES_SECRET;
@@ -257,13 +273,16 @@ status_code account_write(struct node *node, const struct account *account, stru
     values_put_bool(&values, ACCOUNT_SECOND_FACTOR, account->second_factor);
     values_encode(&account_schema, &values, &plaintext);
     TRY(bytes_ok(&plaintext));
-    TRY(record_prepare(node, STORE_USER, account->id, account->version, bytes_slice(&plaintext), &memory->sealed,
+    TRY(record_prepare(node, STORE_USER, account->id, account->version, bytes_slice(&plaintext), &memory->value,
                        write));
-    TRY(keyring_token(node->keyring, TOKEN_USER_NAME, slice_text(account->name), &memory->tokens[0]));
-    TRY(role_token(node, account->role, &memory->tokens[1]));
-    write->tokens = memory->tokens;
-    write->n_tokens = 2;
-    if (account->role == ROLE_ADMIN && account->signer_len)
-        TRY(keyring_token(node->keyring, TOKEN_ADMIN_SIGNER, slice_text("1"), &memory->tokens[write->n_tokens++]));
-    return STATUS_OK;
+    return put_tokens(node, account, &memory->tokens, write);
+}
+
+status_code account_reseal(struct node *node, const struct store_record *record, struct resealed *memory,
+                           struct store_write *write)
+{
+    CLEANUP(account_wipe) struct account account;
+
+    TRY(account_open(node, record, &account));
+    return account_write(node, &account, memory, write);
 }

@@ -1,6 +1,7 @@
 /* One user's record: role, password and the credential version that its tickets carry. */
 #pragma once
 
+#include "seal/record.h"
 #include "user/user.h"
 
 #define SALT_LEN          16u
@@ -49,11 +50,9 @@ status_code account_count_role(struct node *node, enum role role, uint64_t *n);
 /** Number of administrators who registered a key for approvals. */
 status_code account_count_signers(struct node *node, uint64_t *n);
 
-struct account_write {
-    struct bytes sealed;
-    struct index_token tokens[3];
-};
-
-/** Fills in the write; it refers to `memory`. */
-status_code account_write(struct node *node, const struct account *account, struct account_write *memory,
+/** Fills in the write that replaces the account's record; it refers to `memory`. */
+status_code account_write(struct node *node, const struct account *account, struct resealed *memory,
                           struct store_write *write);
+
+status_code account_reseal(struct node *node, const struct store_record *record, struct resealed *memory,
+                           struct store_write *write);

@@ -57,7 +57,7 @@ status_code challenge_make(struct node *node, struct slice user_name, struct byt
     write_uint(&plaintext, until_ms);
     write_bin(&plaintext, bytes_slice(text));
     TRY(bytes_ok(&plaintext));
-    return seal(node->keyring, SEAL_TICKET, context_of(node, context), bytes_slice(&plaintext), state);
+    return seal(node->keyring, SEAL_NEWEST, SEAL_TICKET, context_of(node, context), bytes_slice(&plaintext), state);
 }
 
 static status_code open_state(struct node *node, struct slice state, struct bytes *plaintext, struct slice *user_name,

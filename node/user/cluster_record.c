@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include "node.h"
 #include "quorum/quorum.h"
-#include "user/record.h"
+#include "seal/record.h"
 
 enum {
     CLUSTER_NAME = 1,

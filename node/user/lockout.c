@@ -2,7 +2,7 @@
 #include "user/lockout.h"
 
 #include "node.h"
-#include "user/record.h"
+#include "seal/record.h"
 
 #define LOCK_MAX_S 3600u
 #define RETRIES    16u

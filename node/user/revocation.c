@@ -5,7 +5,7 @@
  * proportion to the logouts of one such time. */
 #include <openssl/rand.h>
 #include "node.h"
-#include "user/record.h"
+#include "seal/record.h"
 #include "user/users_internal.h"
 
 /* Other nodes may give tickets a longer life than this one does. */

@@ -3,7 +3,7 @@
 #include "node.h"
 #include "user/challenge.h"
 #include "user/lockout.h"
-#include "user/record.h"
+#include "seal/record.h"
 #include "user/ticket.h"
 #include "user/users_internal.h"
 

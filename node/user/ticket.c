@@ -46,7 +46,7 @@ status_code ticket_seal(struct node *node, const struct ticket *ticket, struct b
     values_put_uint(&values, TICKET_LOGIN_MS, ticket->login_ms);
     values_encode(&ticket_schema, &values, &plaintext);
     TRY(bytes_ok(&plaintext));
-    return seal(node->keyring, SEAL_TICKET, context_of(node), bytes_slice(&plaintext), sealed);
+    return seal(node->keyring, SEAL_NEWEST, SEAL_TICKET, context_of(node), bytes_slice(&plaintext), sealed);
 }
 
 status_code ticket_open(struct node *node, struct slice sealed, struct ticket *ticket)

@@ -6,7 +6,7 @@
 #include "user/cluster_record.h"
 #include "user/lockout.h"
 #include "protocol/writer.h"
-#include "user/record.h"
+#include "seal/record.h"
 #include "user/signer.h"
 #include "user/users_internal.h"
 
@@ -65,14 +65,9 @@ static status_code write_set(struct node *node, const struct cluster_record *clu
     return STATUS_OK;
 }
 
-static void account_write_release(struct account_write *memory)
-{
-    bytes_release(&memory->sealed);
-}
-
 static status_code put_account(struct node *node, const struct cluster_record *cluster, const struct account *account)
 {
-    CLEANUP(account_write_release) struct account_write memory = {.sealed = BYTES_INIT};
+    CLEANUP(resealed_release) struct resealed memory = RESEALED_INIT;
     struct store_write write;
 
     TRY(account_write(node, account, &memory, &write));

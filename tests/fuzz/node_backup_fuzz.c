@@ -7,9 +7,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static const uint8_t KEY[RECOVERY_KEY_LEN] = {1, 2, 3};
 
-static status_code take_header(void *context, const struct backup_header *header, struct slice masking_key)
+static status_code take_header(void *context, const struct backup_header *header, struct slice masking_keys)
 {
-    (void)context, (void)header, (void)masking_key;
+    (void)context, (void)header, (void)masking_keys;
     return STATUS_OK;
 }
 
@@ -43,18 +43,18 @@ static void build(struct slice recovery_key, struct slice text, struct bytes *ba
 {
     const struct backup_header header = header_of(recovery_key);
     const struct backup_sink sink = {append, backup};
-    const uint8_t masking_key[32] = {0};
+    const uint8_t masking_keys[36] = {0, 0, 0, 1};
     struct backup_writer *writer = NULL;
     struct chunk_cipher *cipher = NULL;
     struct bytes preamble = BYTES_INIT, chunk = BYTES_INIT;
     uint32_t size = (uint32_t)(text.len + CHUNK_TAG_LEN);
     const uint8_t head[4] = {(uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size};
 
-    backup_writer_begin(&header, recovery_key, slice_of(masking_key, sizeof masking_key), &sink, &writer);
+    backup_writer_begin(&header, recovery_key, slice_of(masking_keys, sizeof masking_keys), &sink, &writer);
     backup_writer_free(writer);
     backup_header_encode(&header, &preamble);
     chunk_cipher_new(recovery_key, header.backup_id, bytes_slice(&preamble), &cipher);
-    chunk_encrypt(cipher, false, slice_of(masking_key, 1), &chunk); /* only to count: the manifest stands there */
+    chunk_encrypt(cipher, false, slice_of(masking_keys, 1), &chunk); /* only to count: the manifest stands there */
     bytes_clear(&chunk);
     chunk_encrypt(cipher, false, text, &chunk);
     bytes_append(backup, head, sizeof head);

@@ -5,7 +5,7 @@
 #include "user/account.h"
 #include "user/cluster_record.h"
 #include "user/lockout.h"
-#include "user/record.h"
+#include "seal/record.h"
 #include "user/ticket.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -35,10 +35,10 @@ static void start(void)
 {
     static const struct crypto_policy policy;
     static const uint8_t cluster_id[ID_LEN] = {1};
-    CLEANUP(secret_release) struct secret masking_key = SECRET_INIT;
+    CLEANUP(secret_release) struct secret masking_keys = SECRET_INIT;
 
-    if (crypto_start(false, &policy) != STATUS_OK || secret_allocate(&masking_key, MASKING_KEY_LEN) != STATUS_OK ||
-        keyring_create(&masking_key, cluster_id, &node.keyring) != STATUS_OK || atexit(stop) != 0)
+    if (crypto_start(false, &policy) != STATUS_OK || masking_keys_make(FIRST_GENERATION, &masking_keys) != STATUS_OK ||
+        keyring_create(secret_slice(&masking_keys), cluster_id, &node.keyring) != STATUS_OK || atexit(stop) != 0)
         abort();
 }
 
@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     content = rest;
     if (data[0] & 0x80 && record_prepare(&node, kinds[data[0] & 3], id, 0, rest, &sealed, &write) == STATUS_OK)
         content = write.value;
-    if (data[0] & 0x40 && seal(node.keyring, SEAL_TICKET, slice_of(NULL, 0), rest, &sealed) == STATUS_OK)
+    if (data[0] & 0x40 && seal(node.keyring, SEAL_NEWEST, SEAL_TICKET, slice_of(NULL, 0), rest, &sealed) == STATUS_OK)
         content = slice_of(sealed.data + sealed.len - SEAL_OVERHEAD - rest.len, SEAL_OVERHEAD + rest.len);
     read_account(id);
     read_others(id);

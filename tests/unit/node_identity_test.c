@@ -288,7 +288,7 @@ static void a_cluster_is_created_once(void **state)
     (void)state;
 
     assert_memory_equal(identity_cluster_id(subject->identity), none, ID_LEN);
-    assert_int_equal(identity_masking_key(subject->identity, &key), STATUS_CLUSTER_STATE);
+    assert_int_equal(identity_masking_keys(subject->identity, &key), STATUS_CLUSTER_STATE);
     assert_int_equal(identity_create_cluster(subject->identity, slice_text("")), STATUS_INVALID_ARGUMENT);
     assert_int_equal(identity_create_cluster(subject->identity, slice_text("demo")), STATUS_OK);
     assert_int_equal(identity_state(subject->identity), IDENTITY_CREATED);
@@ -304,8 +304,8 @@ static void a_cluster_is_created_once(void **state)
     assert_true(identity_is_founding(subject->identity));
     assert_int_equal(identity_founded(subject->identity), STATUS_OK);
     assert_false(identity_is_founding(subject->identity));
-    assert_int_equal(identity_masking_key(subject->identity, &key), STATUS_OK);
-    assert_int_equal(key.len, MASKING_KEY_LEN);
+    assert_int_equal(identity_masking_keys(subject->identity, &key), STATUS_OK);
+    assert_int_equal(masking_keys_check(secret_slice(&key)), STATUS_OK);
     secret_release(&key);
     free_subject(subject);
 }
@@ -449,9 +449,10 @@ static void an_admitted_node_has_the_masking_key(void **state)
     struct secret ours = SECRET_INIT, theirs = SECRET_INIT;
     (void)state;
     begin_joining(&joining);
-    assert_int_equal(identity_masking_key(joining.member->identity, &ours), STATUS_OK);
-    for (size_t i = 0; i + ours.len <= joining.handover.len; i++)
-        assert_memory_not_equal(joining.handover.data + i, ours.data, ours.len);
+    assert_int_equal(identity_masking_keys(joining.member->identity, &ours), STATUS_OK);
+    struct slice key = masking_keys_key(secret_slice(&ours), 0);
+    for (size_t i = 0; i + key.len <= joining.handover.len; i++)
+        assert_memory_not_equal(joining.handover.data + i, key.data, key.len);
     assert_int_equal(admit(&joining), STATUS_OK);
     assert_int_equal(admit(&joining), STATUS_OK); /* its answer may have been lost */
     close_subject(joining.joiner);
@@ -461,7 +462,7 @@ static void an_admitted_node_has_the_masking_key(void **state)
     assert_false(identity_is_founding(joining.joiner->identity));
     assert_memory_equal(identity_cluster_id(joining.joiner->identity), identity_cluster_id(joining.member->identity),
                         ID_LEN);
-    assert_int_equal(identity_masking_key(joining.joiner->identity, &theirs), STATUS_OK);
+    assert_int_equal(identity_masking_keys(joining.joiner->identity, &theirs), STATUS_OK);
     assert_true(secret_equal(secret_slice(&ours), secret_slice(&theirs)));
     secret_release(&ours);
     secret_release(&theirs);

@@ -23,19 +23,19 @@ static int start(void **state)
     struct crypto_policy policy = {false, false, false};
     struct log_settings quiet = {LOG_LEVEL_ERROR, false, "/dev/null"};
     struct subject *subject = calloc(1, sizeof *subject);
-    struct secret masking_key = SECRET_INIT;
+    struct secret masking_keys = SECRET_INIT;
     subject->node = calloc(1, sizeof *subject->node);
     *state = subject;
     if (log_open(&quiet) != STATUS_OK || crypto_start(false, &policy) != STATUS_OK)
         return -1;
     snprintf(subject->path, sizeof subject->path, "/tmp/hsmd-member-XXXXXX");
     if (!mkdtemp(subject->path) ||
-        secret_copy(&masking_key, slice_text("0123456789abcdef0123456789abcdef")) != STATUS_OK)
+        masking_keys_make(FIRST_GENERATION, &masking_keys) != STATUS_OK)
         return -1;
     char store[96];
     snprintf(store, sizeof store, "%s/store.db", subject->path);
-    status_code code = keyring_create(&masking_key, CLUSTER, &subject->node->keyring);
-    secret_release(&masking_key);
+    status_code code = keyring_create(secret_slice(&masking_keys), CLUSTER, &subject->node->keyring);
+    secret_release(&masking_keys);
     return code != STATUS_OK || store_open_sqlite(store, CLUSTER, &subject->node->store) != STATUS_OK;
 }
 

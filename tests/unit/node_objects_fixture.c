@@ -13,7 +13,7 @@ static void open_node(struct fixture *fixture, const char *name, void (*configur
 {
     static const uint8_t cluster_id[ID_LEN] = {1, 2, 3};
     char path[128];
-    struct secret masking_key = SECRET_INIT;
+    struct secret masking_keys = SECRET_INIT;
     struct node *made = calloc(1, sizeof *made);
 
     assert_non_null(made);
@@ -34,10 +34,10 @@ static void open_node(struct fixture *fixture, const char *name, void (*configur
 
     snprintf(path, sizeof path, "%s/%s", fixture->folder, name);
     assert_int_equal(identity_open(made, path, &made->identity), STATUS_OK);
-    assert_int_equal(secret_allocate(&masking_key, MASKING_KEY_LEN), STATUS_OK);
-    memset(masking_key.data, 7, MASKING_KEY_LEN);
-    assert_int_equal(keyring_create(&masking_key, cluster_id, &made->keyring), STATUS_OK);
-    secret_release(&masking_key);
+    assert_int_equal(masking_keys_make(FIRST_GENERATION, &masking_keys), STATUS_OK);
+    memset(masking_keys.data + 4, 7, MASKING_KEY_LEN); /* the same on all nodes */
+    assert_int_equal(keyring_create(secret_slice(&masking_keys), cluster_id, &made->keyring), STATUS_OK);
+    secret_release(&masking_keys);
     snprintf(path, sizeof path, "%s/store.db", fixture->folder);
     assert_int_equal(store_open_sqlite(path, cluster_id, &made->store), STATUS_OK);
     assert_int_equal(cluster_record_create(made, "test"), STATUS_OK);
