@@ -24,7 +24,7 @@ struct options {
     char *name, *csr, *certificate, *ca, *directory, *role, *out, *in, *key, *mechanism, *hash, *format, *signature;
     char *label, *id, *new_password_file, *aad, *state, *self_signed, *to, *wrapping_key, *type;
     char *recovery_shares, *recovery_file, *backup, *from, *approval, *second_factor;
-    int since, for_logins;
+    int since, for_logins, grace, background;
     char **attributes;
     int new_password_fd, limit, bytes, days, threads, depth, undo, session;
     double seconds, interval;
@@ -136,6 +136,8 @@ int run_cluster_initialize(struct context *context);
 int run_cluster_activate(struct context *context);
 int run_cluster_migrate_store(struct context *context);
 int run_cluster_restore(struct context *context);
+int run_cluster_rotate_key(struct context *context);
+int run_cluster_masking_key(struct context *context);
 int run_cluster_describe(struct context *context);
 int run_cluster_watch(struct context *context);
 int run_node_list(struct context *context);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct options given = {.password_fd = -1, .new_password_fd = -1};
+static struct options given = {.password_fd = -1, .new_password_fd = -1, .grace = -1};
 static int help, version;
 
 #define TEXT(name, field, argument, doc)                                                                               \
@@ -49,6 +49,9 @@ static struct poptOption table[] = {
          "activate: write the recovery key there (1/1, or --recovery-shares) instead of showing it; restore: read it"),
     TEXT("backup", backup, "NAME", "which backup (default: the newest)"),
     TEXT("from", from, "WHERE", "directory:/PATH or s3:https://HOST/BUCKET/PREFIX (default: the node's backup-to)"),
+    NUMBER("grace", grace, "SECONDS",
+           "how long the key before goes on opening what clients hold (default 86400); 0 after it was exposed"),
+    FLAG("background", background, "do not wait until it is done"),
     NUMBER("since", since, "N", "from this entry on"),
     TEXT("second-factor", second_factor, "FILE", "private key (PEM) that signs the challenge of a login"),
     FLAG("for-logins", for_logins, "the key is also the second factor of logins from now on"),

@@ -55,7 +55,7 @@ static void ask(struct progress *progress, unsigned long long *done, unsigned lo
     hsm_cluster_info_free(info);
 }
 
-static void draw(const char *what, unsigned long long done, unsigned long long total)
+void progress_draw(const char *what, unsigned long long done, unsigned long long total)
 {
     char bar[WIDTH + 1];
     double share = total ? (double)done / (double)total : 0;
@@ -71,6 +71,16 @@ static void draw(const char *what, unsigned long long done, unsigned long long t
         fprintf(stderr, "\r%s ... %llu records\x1b[K", what, done); /* a restore learns the number at the end */
 }
 
+void progress_clear(void)
+{
+    fprintf(stderr, "\r\x1b[K");
+}
+
+bool progress_wanted(const struct context *context)
+{
+    return !context->json && isatty(STDERR_FILENO);
+}
+
 static void *run(void *context)
 {
     struct progress *progress = context;
@@ -78,16 +88,16 @@ static void *run(void *context)
 
     while (!atomic_load(&progress->stopping)) {
         ask(progress, &done, &total);
-        draw(progress->what, done, total);
+        progress_draw(progress->what, done, total);
         usleep(EVERY_US);
     }
-    fprintf(stderr, "\r\x1b[K");
+    progress_clear();
     return NULL;
 }
 
 struct progress *progress_begin(const struct context *context, const char *what, const char *node)
 {
-    struct progress *progress = context->json || !isatty(STDERR_FILENO) ? NULL : calloc(1, sizeof(*progress));
+    struct progress *progress = progress_wanted(context) ? calloc(1, sizeof(*progress)) : NULL;
 
     if (!progress)
         return NULL;

@@ -11,3 +11,9 @@ struct progress *progress_begin(const struct context *context, const char *what,
 
 /** Takes the bar away. Harmless on NULL. */
 void progress_end(struct progress *progress);
+
+/* For who asks by itself. */
+
+bool progress_wanted(const struct context *context);
+void progress_draw(const char *what, unsigned long long done, unsigned long long total);
+void progress_clear(void);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "backup/backup.h"
 #include "identity/member.h"
+#include "rotation/rotation.h"
 #include "server/server.h"
 #include "store/etcd_client.h"
 #include "tail.h"
@@ -116,10 +117,13 @@ void node_wrote(struct node *node, uint64_t revision)
 
 status_code node_cluster_changed(struct node *node)
 {
-    bool active = false;
-    status_code code = cluster_record_is_active(node, &active);
-    TRY(code == STATUS_OBJECT_NOT_FOUND ? STATUS_OK : code);
-    atomic_store(&node->cluster_active, active);
+    CLEANUP(cluster_record_wipe) struct cluster_record cluster;
+    status_code code = cluster_record_read(node, &cluster);
+    if (code == STATUS_OBJECT_NOT_FOUND)
+        return STATUS_OK;
+    TRY(code);
+    TRY(rotation_follow(node, &cluster));
+    atomic_store(&node->cluster_active, cluster.active);
     return STATUS_OK;
 }
 
@@ -207,6 +211,7 @@ static status_code found_or_check_cluster(struct node *node)
 static status_code open_parts(struct node *node)
 {
     TRY(open_keyring(node));
+    TRY(rotation_open(node, &node->rotation));
     TRY(open_store(node));
     TRY(found_or_check_cluster(node));
     TRY(check_not_removed(node));
@@ -215,6 +220,7 @@ static status_code open_parts(struct node *node)
     TRY(audit_open(node, &node->audit));
     TRY(node_cluster_changed(node));
     TRY(tail_start(node, &node->tail));
+    TRY(rotation_start(node->rotation));
     return backups_open(node, &node->backups);
 }
 
@@ -222,6 +228,7 @@ static void close_parts(struct node *node)
 {
     backups_close(node->backups);
     node->backups = NULL;
+    rotation_stop(node->rotation);
     tail_stop(node->tail);
     node->tail = NULL;
     if (node->audit)
@@ -236,6 +243,8 @@ static void close_parts(struct node *node)
     if (node->store)
         node->store->operations->close(node->store);
     node->store = NULL;
+    rotation_close(node->rotation);
+    node->rotation = NULL;
     if (node->keyring)
         keyring_free(node->keyring);
     node->keyring = NULL;

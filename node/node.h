@@ -26,7 +26,8 @@ struct node {
     struct node_config config;
     struct identity *identity;
     struct store *store;
-    struct keyring *keyring; /* NULL until the node belongs to a cluster */
+    struct keyring *keyring;   /* NULL until the node belongs to a cluster */
+    struct rotation *rotation; /* of the masking key; NULL until then too */
     struct users *users;
     struct objects *objects;
     struct audit *audit;
@@ -80,7 +81,7 @@ void node_etcd_settings(const struct node_config *config, struct etcd_settings *
 /** A descriptive name for a state: "uninitialized", "serving", "draining", "failed". */
 const char *node_state_name(enum node_state state);
 
-/** The cluster's record changed in the store: reads whether the cluster is active. */
+/** The cluster's record changed in the store: looks whether the cluster is active, and which masking keys it has. */
 status_code node_cluster_changed(struct node *node);
 
 /** An administrator removed this node from the cluster: it drains and stops. */

@@ -54,6 +54,8 @@ static status_code pass_on(void *context, const struct store_change *change)
         return STATUS_OK;
     case STORE_AUDIT:
     case STORE_QUORUM:
+    case STORE_HANDOVER:
+    case STORE_ROTATION:
         return STATUS_OK; /* nothing is cached of it */
     }
     return STATUS_OK; /* a kind that a newer node writes: nothing here is cached of it */

@@ -2,6 +2,7 @@
 #include "hsm/admin.h"
 #include "hsm/backup.h"
 
+#include <stdio.h>
 #include "api_call.h"
 
 #define MIGRATE_TIMEOUT_MS 3600000u
@@ -82,6 +83,51 @@ static status_code cluster_migrate_store(hsm_cluster *node, const char *target, 
 hsm_status hsm_cluster_migrate_store(hsm_cluster *node, const char *target, uint64_t *n_records)
 {
     return API(cluster_migrate_store(node, target, n_records));
+}
+
+static status_code cluster_rotate_key(hsm_session *session, uint32_t grace_s, uint32_t *generation)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, session, NULL, OP_CLUSTER_ROTATE_KEY));
+    TRY(call_put_request_id(&call));
+    values_put_uint(&call.fields, FIELD_COUNT, grace_s);
+    TRY(call_run(&call));
+    if (generation)
+        *generation = (uint32_t)values_uint(&call.request.answer, FIELD_VERSION, 0);
+    return STATUS_OK;
+}
+
+hsm_status hsm_cluster_rotate_key(hsm_session *session, uint32_t grace_s, uint32_t *generation)
+{
+    return API(cluster_rotate_key(session, grace_s, generation));
+}
+
+static status_code cluster_masking_key(hsm_cluster *cluster, hsm_masking_key_info *info)
+{
+    hsm_masking_key_info told = {.size = sizeof(told)};
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, cluster, OP_CLUSTER_MASKING_KEY));
+    ARGUMENT(info && info->size >= sizeof(told), "no place for the masking key's description, or its size is not set");
+    TRY(call_run(&call));
+    const struct values *answer = &call.request.answer;
+    struct slice phase = values_bytes(answer, FIELD_STATE_NAME), worker = values_bytes(answer, FIELD_NODE_ID);
+
+    snprintf(told.phase, sizeof(told.phase), "%.*s", (int)phase.len, (const char *)phase.data);
+    if (worker.len == HSM_ID_LEN)
+        memcpy(told.worker_id, worker.data, HSM_ID_LEN);
+    told.generation = (uint32_t)values_uint(answer, FIELD_VERSION, 0);
+    told.n_done = values_uint(answer, FIELD_COUNT, 0);
+    told.n_total = values_uint(answer, FIELD_SEQUENCE, 0);
+    told.retire_ms = values_uint(answer, FIELD_TIME_MS, 0);
+    *info = told;
+    return STATUS_OK;
+}
+
+hsm_status hsm_cluster_masking_key(hsm_cluster *cluster, hsm_masking_key_info *info)
+{
+    return API(cluster_masking_key(cluster, info));
 }
 
 static status_code node_csr(hsm_cluster *node, hsm_buffer *csr, hsm_buffer *state)

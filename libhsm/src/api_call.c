@@ -5,6 +5,7 @@
 #include "api_cluster.h"
 #include "library_context.h"
 #include "protocol/catalog.h"
+#include "protocol/generation.h"
 
 static status_code fill_random(void *out, size_t len)
 {
@@ -51,6 +52,23 @@ void call_release(struct call *call)
     bytes_release(&call->wanted);
 }
 
+/* The masking key was replaced since the object was sealed: it is exchanged for one under the new key. Where that
+ * fails, the old one still serves for a while. */
+static struct session_object *renewed(hsm_session *session, struct session_object *own)
+{
+    uint32_t generation = login_key_generation(session_login(session));
+
+    if (generation == 0 || generation_of(session_object_blob(own)) == generation ||
+        session_object_seal_anew(session, own) != STATUS_OK)
+        return own;
+    struct session_object *now = session_object_find(session, session_object_id(own).data);
+
+    if (!now)
+        return own;
+    session_object_release(own);
+    return now;
+}
+
 void call_put_key(struct call *call, const hsm_key *key, enum field id_field, enum field blob_field)
 {
     struct session_object *own = session_object_find(call->session, key->id);
@@ -60,6 +78,7 @@ void call_put_key(struct call *call, const hsm_key *key, enum field id_field, en
         call->request.key_id = key->id;
     if (!own)
         return;
+    own = renewed(call->session, own);
     call->keys[call->n_keys++] = own;
     values_put_bytes(&call->fields, blob_field, session_object_blob(own));
 }

@@ -117,6 +117,25 @@ hsm_status hsm_object_get(hsm_session *session, hsm_key object, const uint32_t *
     return API(api_object_get(session, &object, wanted, n_wanted, attributes));
 }
 
+/* OBJECT_SET without attributes changes nothing. */
+status_code session_object_seal_anew(hsm_session *session, const struct session_object *object)
+{
+    static const uint8_t no_attributes[] = {0x80}; /* an empty map */
+    const uint8_t *id = session_object_id(object).data;
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, session, NULL, OP_OBJECT_SET));
+    values_put_bytes(&call.fields, FIELD_OBJECT_ID, session_object_id(object));
+    values_put_bytes(&call.fields, FIELD_BLOB, session_object_blob(object));
+    values_put_bytes(&call.fields, FIELD_ATTRIBUTES, slice_of(no_attributes, sizeof(no_attributes)));
+    TRY(call_put_request_id(&call));
+    call.request.key_id = id;
+    TRY(call_run(&call));
+    CHECK(values_has(&call.request.answer, FIELD_BLOB), STATUS_PROTOCOL_ERROR, "no session object came back");
+    return session_object_keep(session, id, values_bytes(&call.request.answer, FIELD_BLOB),
+                               values_bytes(&call.request.answer, FIELD_ATTRIBUTES));
+}
+
 static status_code object_set(hsm_session *session, const hsm_key *object, const hsm_attribute *attributes, size_t n)
 {
     CLEANUP(call_release) struct call call;

@@ -44,6 +44,9 @@ status_code session_object_keep(hsm_session *session, const uint8_t id[ID_LEN], 
                                 struct slice attributes);
 void session_object_forget(hsm_session *session, const uint8_t id[ID_LEN]);
 
+/** Has a node seal it anew, and keeps that in its place (api_object.c). Reaches the network. */
+status_code session_object_seal_anew(hsm_session *session, const struct session_object *object);
+
 /** References to all; the array is the caller's to free. */
 status_code session_objects_all(hsm_session *session, struct session_object ***objects, size_t *n);
 

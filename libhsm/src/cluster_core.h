@@ -19,6 +19,10 @@ struct login *login_reference(struct login *login);
 void login_release(struct login *login);                         /* harmless on NULL */
 status_code login_set(struct login *login, struct slice ticket); /* an empty ticket logs out */
 bool login_has_ticket(struct login *login);
+
+/** Generation of the masking key that the ticket is sealed under; 0 without one. */
+uint32_t login_key_generation(struct login *login);
+
 /** Appends the ticket; nothing when there is none. */
 status_code login_copy(struct login *login, struct bytes *ticket);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "cluster_core.h"
 #include "login.h"
+#include "protocol/generation.h"
 
 static void ticket_release(struct bytes *ticket)
 {
@@ -90,6 +91,15 @@ bool login_has_ticket(struct login *login)
 
     api_lock_give(&login->lock);
     return has;
+}
+
+uint32_t login_key_generation(struct login *login)
+{
+    api_lock_take(&login->lock);
+    uint32_t generation = login->ticket ? generation_of(bytes_slice(login->ticket)) : 0;
+
+    api_lock_give(&login->lock);
+    return generation;
 }
 
 status_code login_copy(struct login *login, struct bytes *ticket)

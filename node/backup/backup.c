@@ -59,8 +59,8 @@ static status_code begin(void *context, uint64_t revision, uint64_t n_records)
     backup_job_expect(n_records);
     backup_name_of(&making->header, making->name);
     TRY(making->destination->operations->create(making->destination, making->name));
-    return backup_writer_begin(&making->header, secret_slice(&making->recovery_key), secret_slice(&making->masking_keys),
-                               &sink, &making->writer);
+    return backup_writer_begin(&making->header, secret_slice(&making->recovery_key),
+                               secret_slice(&making->masking_keys), &sink, &making->writer);
 }
 
 static status_code add_record(void *context, const struct store_write *record, uint64_t revision)

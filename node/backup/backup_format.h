@@ -59,8 +59,9 @@ status_code recovery_id_of(struct slice recovery_key, uint8_t id[RECOVERY_ID_LEN
 struct backup_writer;
 
 /** Writes the header and the manifest. */
-status_code backup_writer_begin(const struct backup_header *header, struct slice recovery_key, struct slice masking_keys,
-                                const struct backup_sink *sink, struct backup_writer **writer);
+status_code backup_writer_begin(const struct backup_header *header, struct slice recovery_key,
+                                struct slice masking_keys, const struct backup_sink *sink,
+                                struct backup_writer **writer);
 status_code backup_writer_add(struct backup_writer *writer, const struct store_write *record);
 status_code backup_writer_end(struct backup_writer *writer);
 void backup_writer_free(struct backup_writer *writer);

@@ -50,8 +50,9 @@ static status_code put_manifest(struct backup_writer *writer, struct slice maski
     return flush(writer, false);
 }
 
-status_code backup_writer_begin(const struct backup_header *header, struct slice recovery_key, struct slice masking_keys,
-                                const struct backup_sink *sink, struct backup_writer **writer)
+status_code backup_writer_begin(const struct backup_header *header, struct slice recovery_key,
+                                struct slice masking_keys, const struct backup_sink *sink,
+                                struct backup_writer **writer)
 {
     struct backup_writer *made = calloc(1, sizeof(*made));
 

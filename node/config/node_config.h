@@ -29,6 +29,7 @@ struct node_config {
     unsigned store_workers;       /* store-workers: threads for changes, which wait for the store; default 8 */
     unsigned object_cache;        /* object-cache: objects kept opened; default 20,000 */
     unsigned tail_interval_ms;    /* tail-interval-ms: how often changes by other nodes are looked for; default 20 */
+    unsigned rotation_pause_ms;   /* rotation-pause-ms: between steps of sealing anew; default 2 */
     unsigned ticket_lifetime_s;   /* ticket-lifetime-s; default 3,600 */
     unsigned login_limit_s;       /* login-limit-s; default 0: none */
     unsigned password_iterations; /* password-iterations: PBKDF2-HMAC-SHA-512; default 210,000 */

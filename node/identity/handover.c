@@ -193,10 +193,12 @@ static status_code check_form(const struct values *values)
 static status_code check_parties(const struct values *values, const struct handover_parties *parties)
 {
     uint8_t hash[CERTIFICATE_HASH_LEN];
-    TRY(certificate_hash(parties->joiner, hash));
-    CHECK(
-        slice_equal(values_bytes(values, JOINER_HASH), slice_of(hash, sizeof hash)), STATUS_NOT_PERMITTED,
-        "the handover was made for another node, or for an earlier certificate of this one: approve this certificate");
+    if (parties->joiner) {
+        TRY(certificate_hash(parties->joiner, hash));
+        CHECK(slice_equal(values_bytes(values, JOINER_HASH), slice_of(hash, sizeof hash)), STATUS_NOT_PERMITTED,
+              "the handover was made for another node, or for an earlier certificate of this one: approve this "
+              "certificate");
+    }
     TRY(certificate_hash(parties->ca, hash));
     CHECK(slice_equal(values_bytes(values, CA_HASH), slice_of(hash, sizeof hash)), STATUS_NOT_PERMITTED,
           "the handover comes from a cluster with another CA");

@@ -215,11 +215,13 @@ status_code identity_masking_keys(struct identity *identity, struct secret *mask
     return code;
 }
 
-status_code identity_certificate_hash(struct identity *identity, uint8_t hash[CERTIFICATE_HASH_LEN])
+status_code identity_certificate(struct identity *identity, uint8_t hash[CERTIFICATE_HASH_LEN], struct bytes *pem)
 {
     CHECK(identity_state(identity) == IDENTITY_MEMBER, STATUS_CLUSTER_STATE, "this node has no certificate yet");
     pthread_mutex_lock(&identity->lock);
     status_code code = certificate_hash(identity->certificate, hash);
+    if (code == STATUS_OK)
+        code = certificate_encode_pem(identity->certificate, pem);
     pthread_mutex_unlock(&identity->lock);
     return code;
 }

@@ -30,8 +30,8 @@ const uint8_t *identity_seal_id(const struct identity *identity);
 
 /** "" until the node is CREATED or MEMBER. */
 const char *identity_cluster_name(const struct identity *identity);
-/** SHA-256 of this node's certificate. STATUS_CLUSTER_STATE unless MEMBER. */
-status_code identity_certificate_hash(struct identity *identity, uint8_t hash[32]);
+/** SHA-256 of this node's certificate, and the certificate. STATUS_CLUSTER_STATE unless MEMBER. */
+status_code identity_certificate(struct identity *identity, uint8_t hash[32], struct bytes *pem);
 /** Descriptor of the state folder, locked as long as the identity is open. */
 int identity_folder(const struct identity *identity);
 /** Reads node.pem of the state folder again, if it was renewed; a certificate that does not fit changes nothing. */
@@ -69,8 +69,19 @@ struct identity_restored {
 /** Instead of identity_create_cluster: EMPTY -> CREATED with the keys of a cluster that was backed up. */
 status_code identity_restore(struct identity *identity, const struct identity_restored *restored);
 status_code identity_initialize(struct identity *identity, struct slice certificate, struct slice ca_certificate);
-/** Seals the masking key to the node whose certificate this is (ECDH to its key, signed with ours). */
+/** Seals the masking keys to the node whose certificate this is (ECDH to its key, signed with ours). */
 status_code identity_approve(struct identity *identity, struct slice certificate, struct bytes *handover,
                              uint8_t node_id[ID_LEN]);
 status_code identity_admit(struct identity *identity, struct slice certificate, struct slice ca_certificate,
                            struct slice handover);
+
+/** Hands these masking keys to a member (or this node itself) instead of those that this node has. */
+status_code identity_hand_over(struct identity *identity, struct slice certificate_pem, struct slice masking_keys,
+                               struct bytes *handover);
+
+/** Takes up what another member handed over so: *masking_keys are all that this node has then. STATUS_NOT_PERMITTED
+ * when one of them is another than this node knows. */
+status_code identity_take_up(struct identity *identity, struct slice handover, struct secret *masking_keys);
+
+/** Forgets masking keys of generations before `oldest`, if it has newer ones; *masking_keys are those that are left. */
+status_code identity_retire(struct identity *identity, uint32_t oldest, struct secret *masking_keys);

@@ -214,3 +214,53 @@ status_code identity_founded(struct identity *identity)
     next.founding = false;
     return commit(identity, &next);
 }
+
+/* The masking keys, while one takes the place of another. */
+
+status_code identity_hand_over(struct identity *identity, struct slice certificate_pem, struct slice masking_keys,
+                               struct bytes *handover)
+{
+    CLEANUP(certificate_free) X509 *taker = NULL;
+    CLEANUP(vault_release) struct vault given = {0};
+    TRY(certificate_parse(certificate_pem, "a member's certificate", &taker));
+    LOCKED(identity);
+
+    CHECK(identity->vault.state == IDENTITY_MEMBER, STATUS_CLUSTER_STATE, "this node is no member of a cluster itself");
+    TRY(copy_vault(&identity->vault, &given));
+    secret_release(&given.masking_keys);
+    TRY(secret_copy(&given.masking_keys, masking_keys));
+    struct handover_parties parties = {identity->certificate, taker, identity->ca};
+    return handover_make(&parties, identity->key, &given, handover);
+}
+
+status_code identity_take_up(struct identity *identity, struct slice handover, struct secret *masking_keys)
+{
+    CLEANUP(vault_release) struct vault taken = {0}, next = {0};
+    LOCKED(identity);
+
+    struct handover_parties parties = {NULL, NULL, identity->ca};
+    TRY(handover_open(handover, &parties, identity->key, &taken));
+    CHECK(memcmp(taken.cluster_id, identity->vault.cluster_id, ID_LEN) == 0, STATUS_NOT_PERMITTED,
+          "the masking key is another cluster's");
+    TRY(copy_vault(&identity->vault, &next));
+    secret_release(&next.masking_keys);
+    TRY(masking_keys_join(secret_slice(&identity->vault.masking_keys), secret_slice(&taken.masking_keys),
+                          &next.masking_keys));
+    TRY(secret_copy(masking_keys, secret_slice(&next.masking_keys)));
+    return commit(identity, &next);
+}
+
+status_code identity_retire(struct identity *identity, uint32_t oldest, struct secret *masking_keys)
+{
+    CLEANUP(vault_release) struct vault next = {0};
+    LOCKED(identity);
+
+    struct slice held = secret_slice(&identity->vault.masking_keys);
+    if (masking_keys_newest(held) < oldest || masking_keys_generation(held, 0) >= oldest)
+        return secret_copy(masking_keys, held);
+    TRY(copy_vault(&identity->vault, &next));
+    secret_release(&next.masking_keys);
+    TRY(masking_keys_from(held, oldest, &next.masking_keys));
+    TRY(secret_copy(masking_keys, secret_slice(&next.masking_keys)));
+    return commit(identity, &next);
+}

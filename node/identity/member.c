@@ -2,7 +2,7 @@
  *
  * Besides one record a node there is the roster: a STORE_NODE record with a zero id and nothing in it, rewritten with
  * every member that is added. Two nodes that add a member at the same time cannot both succeed on the same roster
- * version, so the count that each looked at holds. */
+ * version, so the count that each looked at holds; nor can one add a member while another makes out who they are. */
 #include "identity/member.h"
 
 #include "identity/certificate.h"
@@ -68,50 +68,68 @@ static status_code read_member(struct node *node, const uint8_t id[ID_LEN], stru
 
 /* Listing. */
 
-struct listing {
+struct walk {
     struct node *node;
-    struct bytes encoded; /* the value sets, without the array's head */
-    uint64_t n;           /* members that are not removed */
-    uint64_t n_seen;      /* records of this page */
+    member_visitor visit;
+    void *context;
+    uint64_t n_seen; /* records of this page */
     uint8_t last[ID_LEN];
 };
 
-static status_code list_record(void *context, const struct store_record *record)
+static status_code visit_record(void *context, const struct store_record *record)
 {
-    struct listing *listing = context;
+    struct walk *walk = context;
     CLEANUP(member_release) struct member member = {.storage = BYTES_INIT};
-    memcpy(listing->last, record->id, ID_LEN);
-    listing->n_seen++;
-    TRY(open_member(listing->node, record, &member));
-    if (has_state(&member.values, REMOVED))
-        return STATUS_OK;
-    values_encode(&FIELD_SCHEMA, &member.values, &listing->encoded);
-    listing->n++;
-    return bytes_ok(&listing->encoded);
+    memcpy(walk->last, record->id, ID_LEN);
+    walk->n_seen++;
+    TRY(open_member(walk->node, record, &member));
+    return has_state(&member.values, REMOVED) ? STATUS_OK : walk->visit(walk->context, &member.values);
 }
 
-/** All members; those removed are as many as there ever were, so they are walked in pages. */
-static status_code list_all(struct node *node, struct listing *listing)
+/** Those removed are as many as there ever were, so they are walked in pages. */
+status_code members_each(struct node *node, member_visitor visit, void *context)
 {
-    *listing = (struct listing){.node = node, .encoded = BYTES_INIT};
-    memcpy(listing->last, ROSTER, ID_LEN); /* the roster itself has the smallest id */
+    struct walk walk = {.node = node, .visit = visit, .context = context};
+    memcpy(walk.last, ROSTER, ID_LEN); /* the roster itself has the smallest id */
     do {
-        listing->n_seen = 0;
-        TRY(node->store->operations->range(node->store, STORE_NODE, listing->last, NULL, RECORDS_AT_ONCE, list_record,
-                                           listing));
-    } while (listing->n_seen == RECORDS_AT_ONCE);
+        walk.n_seen = 0;
+        TRY(node->store->operations->range(node->store, STORE_NODE, walk.last, NULL, RECORDS_AT_ONCE, visit_record,
+                                           &walk));
+    } while (walk.n_seen == RECORDS_AT_ONCE);
     return STATUS_OK;
 }
+
+static status_code count_member(void *context, const struct values *member)
+{
+    (void)member;
+    ++*(uint64_t *)context;
+    return STATUS_OK;
+}
+
+struct listing {
+    struct bytes encoded; /* the value sets, without the array's head */
+    uint64_t n;
+};
 
 static void listing_release(struct listing *listing)
 {
     bytes_release(&listing->encoded);
 }
 
+static status_code list_member(void *context, const struct values *member)
+{
+    struct listing *listing = context;
+    struct values told = *member;
+    values_remove(&told, FIELD_CERTIFICATE);
+    values_encode(&FIELD_SCHEMA, &told, &listing->encoded);
+    listing->n++;
+    return bytes_ok(&listing->encoded);
+}
+
 status_code members_list(struct node *node, struct bytes *records, uint64_t *n_members)
 {
     CLEANUP(listing_release) struct listing listing = {.encoded = BYTES_INIT};
-    TRY(list_all(node, &listing));
+    TRY(members_each(node, list_member, &listing));
     write_array(records, (uint32_t)listing.n);
     bytes_append(records, listing.encoded.data, listing.encoded.len);
     TRY(bytes_ok(records));
@@ -132,19 +150,23 @@ static status_code seal_member(struct node *node, const uint8_t id[ID_LEN], uint
     return record_prepare(node, STORE_NODE, id, version, bytes_slice(&plaintext), sealed, write);
 }
 
-/** Fills in the roster's write, after the count was checked. */
-static status_code prepare_roster(struct node *node, struct store_write *write, struct bytes *sealed)
+status_code members_fence(struct node *node, struct bytes *sealed, struct store_write *write)
 {
     CLEANUP(member_release) struct member roster = {.storage = BYTES_INIT};
-    CLEANUP(listing_release) struct listing listing = {.encoded = BYTES_INIT};
     struct values nothing;
 
     TRY(read_member(node, ROSTER, &roster));
-    TRY(list_all(node, &listing));
-    CHECK(listing.n < CLUSTER_NODES_MAX, STATUS_QUOTA_EXCEEDED,
-          "the cluster has %u nodes, which is the most that it can have: remove one first", CLUSTER_NODES_MAX);
     values_init(&nothing);
     return seal_member(node, ROSTER, roster.version, &nothing, sealed, write);
+}
+
+static status_code check_room(struct node *node)
+{
+    uint64_t n = 0;
+    TRY(members_each(node, count_member, &n));
+    CHECK(n < CLUSTER_NODES_MAX, STATUS_QUOTA_EXCEEDED,
+          "the cluster has %u nodes, which is the most that it can have: remove one first", CLUSTER_NODES_MAX);
+    return STATUS_OK;
 }
 
 /** Removed nodes are found by their certificate. */
@@ -165,8 +187,10 @@ static status_code write_member(struct node *node, const struct values *values, 
     uint64_t revision = 0;
 
     TRY(prepare_member(node, values, version, &memory, &writes[0]));
-    if (version == 0)
-        TRY(prepare_roster(node, &writes[n++], &roster));
+    if (version == 0) {
+        TRY(members_fence(node, &roster, &writes[n++]));
+        TRY(check_room(node)); /* the roster was read before: who is added meanwhile makes this write fail */
+    }
     TRY(node->store->operations->write(node->store, writes, n, &revision));
     node_wrote(node, revision);
     return STATUS_OK;
@@ -189,8 +213,9 @@ static bool is_conflict(status_code code)
 
 static bool is_same(const struct values *a, const struct values *b)
 {
-    static const enum field FIELDS[] = {FIELD_NODE_ID, FIELD_NAME,       FIELD_ADDRESS,
-                                        FIELD_ZONE,    FIELD_STATE_NAME, FIELD_HASH_VALUE};
+    static const enum field FIELDS[] = {FIELD_NODE_ID,     FIELD_NAME,       FIELD_ADDRESS,
+                                        FIELD_ZONE,        FIELD_STATE_NAME, FIELD_HASH_VALUE,
+                                        FIELD_CERTIFICATE, FIELD_VERSION,    FIELD_KEY_GENERATION};
     for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++)
         if (!values_equal_at(&FIELD_SCHEMA, a, b, FIELDS[i]))
             return false;
@@ -218,24 +243,28 @@ status_code members_put(struct node *node, const struct values *member)
     return code;
 }
 
-static void fill(struct values *values, const uint8_t node_id[ID_LEN], const char *state, const uint8_t *hash)
+static void fill(struct values *values, const uint8_t node_id[ID_LEN], const char *state, const uint8_t *hash,
+                 struct slice certificate_pem)
 {
     values_init(values);
     values_put_bytes(values, FIELD_NODE_ID, slice_of(node_id, ID_LEN));
     values_put_bytes(values, FIELD_STATE_NAME, slice_text(state));
     values_put_bytes(values, FIELD_HASH_VALUE, slice_of(hash, CERTIFICATE_HASH_LEN));
+    values_put_bytes(values, FIELD_CERTIFICATE, certificate_pem);
 }
 
 status_code members_approve(struct node *node, const uint8_t node_id[ID_LEN], struct slice certificate_pem)
 {
     CLEANUP(certificate_free) X509 *certificate = NULL;
     CLEANUP(member_release) struct member before = {.storage = BYTES_INIT};
+    CLEANUP(bytes_release) struct bytes pem = BYTES_INIT;
     uint8_t hash[CERTIFICATE_HASH_LEN];
     char name[65];
     struct values values;
 
     TRY(certificate_parse(certificate_pem, "the joining node's certificate", &certificate));
     TRY(certificate_hash(certificate, hash));
+    TRY(certificate_encode_pem(certificate, &pem));
     certificate_common_name(certificate, name, sizeof name);
     TRY(read_member(node, node_id, &before));
     /* Repeated, perhaps after the node began to serve: nothing to take back. */
@@ -243,7 +272,8 @@ status_code members_approve(struct node *node, const uint8_t node_id[ID_LEN], st
         slice_equal(values_bytes(&before.values, FIELD_HASH_VALUE), slice_of(hash, sizeof hash)) &&
         !has_state(&before.values, REMOVED))
         return STATUS_OK;
-    fill(&values, node_id, APPROVED, hash);
+    fill(&values, node_id, APPROVED, hash, bytes_slice(&pem));
+    values_put_uint(&values, FIELD_KEY_GENERATION, keyring_newest(node->keyring)); /* of its handover */
     values_put_bytes(&values, FIELD_NAME, slice_text(name));
     values_put_bytes(&values, FIELD_ADDRESS, slice_text(""));
     values_put_bytes(&values, FIELD_ZONE, slice_text(""));
@@ -252,17 +282,39 @@ status_code members_approve(struct node *node, const uint8_t node_id[ID_LEN], st
 
 status_code members_put_own(struct node *node)
 {
+    CLEANUP(bytes_release) struct bytes pem = BYTES_INIT;
     uint8_t hash[CERTIFICATE_HASH_LEN];
     char address[sizeof node->config.advertise];
     struct values values;
 
-    TRY(identity_certificate_hash(node->identity, hash));
+    TRY(identity_certificate(node->identity, hash, &pem));
     node_address(node, address);
-    fill(&values, identity_node_id(node->identity), SERVING, hash);
+    fill(&values, identity_node_id(node->identity), SERVING, hash, bytes_slice(&pem));
+    values_put_uint(&values, FIELD_VERSION, PROTOCOL_VERSION);
+    values_put_uint(&values, FIELD_KEY_GENERATION, keyring_newest(node->keyring));
     values_put_bytes(&values, FIELD_NAME, slice_text(node->config.name));
     values_put_bytes(&values, FIELD_ADDRESS, slice_text(address));
     values_put_bytes(&values, FIELD_ZONE, slice_text(node->config.zone));
     return members_put(node, &values);
+}
+
+static status_code put_own_key_once(struct node *node)
+{
+    CLEANUP(member_release) struct member own = {.storage = BYTES_INIT};
+    TRY(read_member(node, identity_node_id(node->identity), &own));
+    if (own.version == 0 || has_state(&own.values, REMOVED) ||
+        values_uint(&own.values, FIELD_KEY_GENERATION, 0) == keyring_newest(node->keyring))
+        return STATUS_OK;
+    values_put_uint(&own.values, FIELD_KEY_GENERATION, keyring_newest(node->keyring));
+    return write_member(node, &own.values, own.version);
+}
+
+status_code members_put_own_key(struct node *node)
+{
+    status_code code = STATUS_CONFLICT;
+    for (int attempt = 0; attempt < ATTEMPTS_MAX && is_conflict(code); attempt++)
+        code = put_own_key_once(node);
+    return code;
 }
 
 static status_code remove_once(struct node *node, const uint8_t node_id[ID_LEN])
@@ -289,30 +341,19 @@ status_code members_remove(struct node *node, const uint8_t node_id[ID_LEN])
     return STATUS_OK;
 }
 
-/* Of every page the first that is a member. */
-static status_code find_member(void *context, const struct store_record *record)
+static status_code take_first(void *context, const struct values *member)
 {
-    struct listing *listing = context;
-    CLEANUP(member_release) struct member member = {.storage = BYTES_INIT};
-    memcpy(listing->last, record->id, ID_LEN);
-    TRY(open_member(listing->node, record, &member));
-    listing->n = !has_state(&member.values, REMOVED);
-    return listing->n ? STATUS_PENDING : STATUS_OK;
+    memcpy(context, values_bytes(member, FIELD_NODE_ID).data, ID_LEN);
+    return STATUS_PENDING;
 }
 
 status_code members_retire_all(struct node *node)
 {
-    struct listing listing = {.node = node};
-    memcpy(listing.last, ROSTER, ID_LEN);
-    do {
-        listing.n = 0;
-        status_code code = node->store->operations->range(node->store, STORE_NODE, listing.last, NULL, SIZE_MAX >> 1,
-                                                          find_member, &listing);
-        TRY(code == STATUS_PENDING ? STATUS_OK : code);
-        if (listing.n)
-            TRY(members_remove(node, listing.last));
-    } while (listing.n);
-    return STATUS_OK;
+    uint8_t id[ID_LEN];
+    status_code code;
+    while ((code = members_each(node, take_first, id)) == STATUS_PENDING)
+        TRY(members_remove(node, id));
+    return code;
 }
 
 static status_code note_found(void *context, const struct store_record *record)

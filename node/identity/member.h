@@ -1,5 +1,6 @@
-/* Members of the cluster: one STORE_NODE record a node, a sealed value set of NODE_ID, NAME, ADDRESS, ZONE, STATE_NAME
- * and HASH_VALUE (SHA-256 of the node's certificate).
+/* Members of the cluster: one STORE_NODE record a node, a sealed value set of NODE_ID, NAME, ADDRESS, ZONE, STATE_NAME,
+ * HASH_VALUE (SHA-256 of the node's certificate), CERTIFICATE, VERSION (newest protocol version that it speaks) and
+ * KEY_GENERATION (newest masking key that it has).
  *
  * A node is "approved" once an administrator admitted its certificate, "serving" from its first start on, and
  * "removed" for ever: the record of a removed node stays, so that its certificate goes on being refused. At most
@@ -21,11 +22,23 @@ status_code members_approve(struct node *node, const uint8_t node_id[ID_LEN], st
 /** Records this node as serving, with the address that clients are to use, if anything of that is new. */
 status_code members_put_own(struct node *node);
 
-/** Writes a member as given (all six fields), in place of what there is of it; compare-and-swap with retry. */
+/** Records which masking key this node has, if it is recorded at all and tells another one. */
+status_code members_put_own_key(struct node *node);
+
+/** Writes a member as given (all fields), in place of what there is of it; compare-and-swap with retry. */
 status_code members_put(struct node *node, const struct values *member);
 
 /** NODE_REMOVE. STATUS_OBJECT_NOT_FOUND when there is no such member; harmless when repeated. */
 status_code members_remove(struct node *node, const uint8_t node_id[ID_LEN]);
+
+typedef status_code (*member_visitor)(void *context, const struct values *member);
+
+/** All members that are not removed. */
+status_code members_each(struct node *node, member_visitor visit, void *context);
+
+/** The write that makes every addition of a member that is under way look again, so that what was seen of all members
+ * holds. It refers to `sealed`. */
+status_code members_fence(struct node *node, struct bytes *sealed, struct store_write *write);
 
 /** Removes all members: those of the cluster that this one was restored from. */
 status_code members_retire_all(struct node *node);

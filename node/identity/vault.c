@@ -110,8 +110,9 @@ static status_code decode(struct slice plaintext, struct vault *vault)
     TRY(secret_copy(&vault->masking_keys, values_bytes(&values, MASKING_KEYS)));
     struct slice name = values_bytes(&values, CLUSTER_NAME);
     snprintf(vault->cluster_name, sizeof vault->cluster_name, "%.*s", (int)name.len, (const char *)name.data);
-    bool whole = values_has(&values, NODE) && values_has(&values, TLS_KEY) &&
-                 (vault->state == IDENTITY_EMPTY || masking_keys_check(secret_slice(&vault->masking_keys)) == STATUS_OK);
+    bool whole =
+        values_has(&values, NODE) && values_has(&values, TLS_KEY) &&
+        (vault->state == IDENTITY_EMPTY || masking_keys_check(secret_slice(&vault->masking_keys)) == STATUS_OK);
     CHECK(whole, STATUS_STORE_DAMAGED, "the identity file lacks a part");
     return STATUS_OK;
 }

@@ -160,8 +160,8 @@ static status_code prepare(struct objects *objects, const uint8_t id[ID_LEN], ui
     if (record->sealed_material.len)
         TRY(object_record_open_material(objects, id, version, record->encoded, record->sealed_material, &material));
     TRY(object_record_seal(objects, id, version + 1, content, bytes_slice(&material), &memory->value));
-    *write = (struct store_write){
-        .kind = STORE_OBJECT, .expected_version = version, .value = bytes_slice(&memory->value)};
+    *write =
+        (struct store_write){.kind = STORE_OBJECT, .expected_version = version, .value = bytes_slice(&memory->value)};
     memcpy(write->id, id, ID_LEN);
     return object_put_tokens(objects, attributes, content, &memory->tokens, write);
 }
@@ -272,7 +272,8 @@ static status_code change_session(struct objects *objects, const struct caller *
 
     TRY(object_get(objects, caller, id, blob, &change.object));
     change_begin(&change);
-    TRY(apply_set(&change, template));
+    if (template->present[0] | template->present[1]) /* else it is sealed anew, as it is */
+        TRY(apply_set(&change, template));
     TRY(encode_attributes(&change, &encoded));
     if (holds_secret(values_uint(&change.attributes, ATTRIBUTE_CLASS, 0))) {
         TRY(object_key(change.object, &key));

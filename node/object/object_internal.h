@@ -160,7 +160,7 @@ status_code object_from_blob(struct objects *objects, const uint8_t session_id[I
 /** The key under which a session object is cached. */
 static inline const uint8_t *blob_cache_key(struct slice blob)
 {
-    return blob.data + SEAL_GENERATION_LEN; /* a random nonce, longer than the key */
+    return blob.data + GENERATION_LEN; /* a random nonce, longer than the key */
 }
 
 /* Rules (rules.c, template.c, objects.c). */

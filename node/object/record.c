@@ -70,12 +70,12 @@ status_code content_decode(struct slice encoded, struct content *content)
 
 /* Records. */
 
-static void put_record(struct bytes *value, uint32_t generation, enum record_format format,
-                       const struct bytes *content, const struct bytes *material)
+static void put_record(struct bytes *value, uint32_t generation, enum record_format format, const struct bytes *content,
+                       const struct bytes *material)
 {
-    uint8_t number[SEAL_GENERATION_LEN];
+    uint8_t number[GENERATION_LEN];
 
-    put_generation(generation, number);
+    generation_put(generation, number);
     bytes_append(value, number, sizeof number);
     write_array(value, 3);
     write_uint(value, format);
@@ -143,7 +143,7 @@ static status_code read_removed(struct slice plaintext, struct object_record *re
 
 static status_code split_record(struct slice value, uint64_t *format, struct slice *content, struct slice *material)
 {
-    size_t skipped = value.len < SEAL_GENERATION_LEN ? value.len : SEAL_GENERATION_LEN;
+    size_t skipped = value.len < GENERATION_LEN ? value.len : GENERATION_LEN;
     struct reader reader = reader_of(slice_of(value.data + skipped, value.len - skipped));
     uint32_t n;
     TRY(read_array(&reader, &n));
@@ -151,8 +151,8 @@ static status_code split_record(struct slice value, uint64_t *format, struct sli
     TRY(read_uint(&reader, format));
     TRY(read_bin(&reader, RECORD_MAX, content));
     TRY(read_bin(&reader, RECORD_MAX, material));
-    uint32_t generation = sealed_generation(value);
-    CHECK(sealed_generation(*content) == generation && (!material->len || sealed_generation(*material) == generation),
+    uint32_t generation = generation_of(value);
+    CHECK(generation_of(*content) == generation && (!material->len || generation_of(*material) == generation),
           STATUS_STORE_DAMAGED, "the parts of a record are of different generations");
     return STATUS_OK;
 }

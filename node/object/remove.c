@@ -61,8 +61,8 @@ static status_code bury(struct objects *objects, const struct caller *caller, co
 
     TRY(object_record_seal_removed(objects, id, version + 1, request_id, slice_of(caller->user_id, ID_LEN),
                                    &marker.value));
-    *write = (struct store_write){
-        .kind = STORE_OBJECT, .expected_version = version, .value = bytes_slice(&marker.value)};
+    *write =
+        (struct store_write){.kind = STORE_OBJECT, .expected_version = version, .value = bytes_slice(&marker.value)};
     memcpy(write->id, id, ID_LEN);
     TRY(index_put_tokens(objects->node, &REMOVED_TERM, 1, &marker.tokens, write));
     if (tidy)

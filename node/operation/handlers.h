@@ -16,6 +16,8 @@ status_code op_logout(struct call *call);
 status_code op_cluster_create(struct call *call);
 status_code op_cluster_initialize(struct call *call);
 status_code op_cluster_activate(struct call *call);
+status_code op_cluster_rotate_key(struct call *call);
+status_code op_cluster_masking_key(struct call *call);
 status_code op_cluster_describe(struct call *call);
 status_code op_cluster_migrate_store(struct call *call);
 status_code op_cluster_restore(struct call *call);

@@ -1,6 +1,7 @@
 /* The life cycle of the cluster (DESIGN: created, initialized, activated) and what it is made of. */
 #include "identity/member.h"
 #include "operation/handlers.h"
+#include "rotation/rotation.h"
 #include "store/etcd_client.h"
 #include "store/migrate.h"
 
@@ -98,5 +99,36 @@ status_code op_cluster_migrate_store(struct call *call)
               "set `store` in the configuration of every node, and restart them", NULL);
     values_put_uint(call->answer, FIELD_COUNT, migrated.n_records);
     values_put_uint(call->answer, FIELD_REVISION, migrated.revision);
+    return STATUS_OK;
+}
+
+#define GRACE_S     86400u
+#define GRACE_MAX_S 31536000u
+
+status_code op_cluster_rotate_key(struct call *call)
+{
+    uint64_t grace_s = values_uint(call->request, FIELD_COUNT, GRACE_S);
+    uint32_t generation;
+
+    CHECK(grace_s <= GRACE_MAX_S, STATUS_INVALID_ARGUMENT, "a grace of %llu s; the most is %u s, a year",
+          (unsigned long long)grace_s, GRACE_MAX_S);
+    TRY(rotation_begin(call->node, call_bytes(call, FIELD_REQUEST_ID).data, grace_s, &generation));
+    values_put_uint(call->answer, FIELD_VERSION, generation);
+    return STATUS_OK;
+}
+
+status_code op_cluster_masking_key(struct call *call)
+{
+    struct rotation_status status;
+    struct bytes *worker = call_buffer(call);
+
+    TRY(rotation_describe(call->node, &status));
+    TRY(bytes_assign(worker, slice_of(status.worker_id, ID_LEN)));
+    values_put_uint(call->answer, FIELD_VERSION, status.generation);
+    values_put_bytes(call->answer, FIELD_STATE_NAME, slice_text(status.phase));
+    values_put_uint(call->answer, FIELD_COUNT, status.n_done);
+    values_put_uint(call->answer, FIELD_SEQUENCE, status.n_total);
+    values_put_uint(call->answer, FIELD_TIME_MS, status.retire_ms);
+    call_answer(call, FIELD_NODE_ID, worker);
     return STATUS_OK;
 }

@@ -168,7 +168,7 @@ status_code op_node_csr(struct call *call)
 }
 
 /** The member is recorded before its handover is given out: no node has the masking key that the cluster does not know.
- */
+ * The handover is made anew then, with the keys of that moment: a rotation that begins later knows the new member. */
 status_code op_node_approve(struct call *call)
 {
     struct node *node = call->node;
@@ -177,6 +177,9 @@ status_code op_node_approve(struct call *call)
 
     TRY(identity_approve(node->identity, call_bytes(call, FIELD_CERTIFICATE), handover, node_id));
     TRY(members_approve(node, node_id, call_bytes(call, FIELD_CERTIFICATE)));
+    TRY(node_catch_up_with_all(node));
+    bytes_clear(handover);
+    TRY(identity_approve(node->identity, call_bytes(call, FIELD_CERTIFICATE), handover, node_id));
     values_put_bytes(call->answer, FIELD_CLUSTER_ID, slice_of(identity_cluster_id(node->identity), ID_LEN));
     call_answer(call, FIELD_HANDOVER, handover);
     return STATUS_OK;

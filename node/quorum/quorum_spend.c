@@ -28,6 +28,7 @@ static enum quorum_service service_of(const struct caller *caller, enum operatio
     case OP_NODE_APPROVE:
     case OP_NODE_REMOVE:
     case OP_BACKUP_DELETE:
+    case OP_CLUSTER_ROTATE_KEY:
         return QUORUM_CLUSTER;
     default:
         return QUORUM_NONE;

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include "node.h"
 
-#define TERMS_MAX   (VALUES_MAX + 8u)
-#define CHUNK       256u /* records that are compared at a time */
+#define TERMS_MAX (VALUES_MAX + 8u)
+#define CHUNK     256u /* records that are compared at a time */
 
 static status_code tokens_of(struct node *node, uint32_t generation, const struct index_term *terms, size_t n,
                              struct index_token *tokens)
@@ -23,7 +23,7 @@ status_code index_put_tokens(struct node *node, const struct index_term *terms, 
     TRY(bytes_ok(memory));
     write->tokens = tokens;
     write->n_tokens = n;
-    return tokens_of(node, sealed_generation(write->value), terms, n, tokens);
+    return tokens_of(node, generation_of(write->value), terms, n, tokens);
 }
 
 static status_code find_of(struct node *node, uint32_t generation, enum store_kind kind, const struct index_term *terms,

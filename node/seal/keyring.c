@@ -1,9 +1,9 @@
 /* Sealing and the keys for it.
  *
  * Purpose key: HKDF-SHA-256(masking key, salt: cluster id, info: "libhsm seal " and the purpose's name).
- * Sealed value: generation (4 bytes, big-endian) || nonce (24 random bytes) || AES-256-GCM ciphertext || tag (16), where
- * the key of one sealing is HMAC-SHA-256(purpose key, first 12 bytes of the nonce), the last 12 bytes are GCM's nonce,
- * and the additional data is cluster id || context. */
+ * Sealed value: generation (4 bytes, big-endian) || nonce (24 random bytes) || AES-256-GCM ciphertext || tag (16),
+ * where the key of one sealing is HMAC-SHA-256(purpose key, first 12 bytes of the nonce), the last 12 bytes are GCM's
+ * nonce, and the additional data is cluster id || context. */
 #include "seal/keyring.h"
 
 #include <openssl/core_names.h>
@@ -275,21 +275,6 @@ status_code keyring_token(struct keyring *keyring, uint32_t generation, uint32_t
 
 /* --- sealing --- */
 
-uint32_t sealed_generation(struct slice sealed)
-{
-    const uint8_t *at = sealed.data;
-
-    if (sealed.len < SEAL_GENERATION_LEN)
-        return 0;
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-void put_generation(uint32_t generation, uint8_t out[SEAL_GENERATION_LEN])
-{
-    for (unsigned i = 0; i < SEAL_GENERATION_LEN; i++)
-        out[i] = (uint8_t)(generation >> (24 - 8 * i));
-}
-
 static bool add_context(EVP_CIPHER_CTX *gcm, const struct keyring *keyring, struct slice context)
 {
     int len;
@@ -323,14 +308,14 @@ status_code seal(struct keyring *keyring, uint32_t generation, enum seal_purpose
 {
     CHECK(context.len <= CONTEXT_MAX && plaintext.len <= BYTES_DEFAULT_LIMIT, STATUS_TOO_LARGE,
           "too much to seal: %zu bytes", plaintext.len);
-    uint8_t *to = bytes_reserve(sealed, SEAL_OVERHEAD + plaintext.len), *nonce = to + SEAL_GENERATION_LEN;
+    uint8_t *to = bytes_reserve(sealed, SEAL_OVERHEAD + plaintext.len), *nonce = to + GENERATION_LEN;
     EVP_CIPHER_CTX *gcm;
     int len = 0, last = 0;
 
     TRY(bytes_ok(sealed));
     if (generation == SEAL_NEWEST)
         generation = keyring_newest(keyring);
-    put_generation(generation, to);
+    generation_put(generation, to);
     if (RAND_bytes_ex(crypto_context(), nonce, SEAL_NONCE_LEN, 0) != 1) {
         (void)failed("drawing a nonce");
         return STATUS_RANDOM_FAILED;
@@ -353,8 +338,8 @@ status_code seal(struct keyring *keyring, uint32_t generation, enum seal_purpose
 static status_code begin_opening(struct keyring *keyring, enum seal_purpose purpose, struct slice context,
                                  struct slice sealed, EVP_CIPHER_CTX **gcm)
 {
-    uint32_t generation = sealed_generation(sealed);
-    const uint8_t *nonce = sealed.data + SEAL_GENERATION_LEN;
+    uint32_t generation = generation_of(sealed);
+    const uint8_t *nonce = sealed.data + GENERATION_LEN;
     status_code status = begin(keyring, generation, purpose, context, nonce, false, gcm);
 
     if (status != STATUS_OBJECT_NOT_FOUND || !is_stored(purpose) || !keyring->learner ||
@@ -382,7 +367,7 @@ status_code unseal(struct keyring *keyring, enum seal_purpose purpose, struct sl
 
     CHECK(status != STATUS_OBJECT_NOT_FOUND, STATUS_STORE_DAMAGED,
           "a sealed %s is of generation %u, of which this node has no masking key", purpose_names[purpose],
-          sealed_generation(sealed));
+          generation_of(sealed));
     TRY(status);
     bool ok = (text_len == 0 || EVP_CipherUpdate(gcm, to, &len, text, (int)text_len)) &&
               EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_AEAD_SET_TAG, TAG_LEN, (void *)(text + text_len)) > 0 &&

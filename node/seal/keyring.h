@@ -25,10 +25,9 @@ enum seal_purpose {
     SEAL_HANDOVER = 8, /* the next masking key on its way to a node */
 };
 
-#define SEAL_GENERATION_LEN 4u
-#define SEAL_NONCE_LEN      24u
-#define SEAL_OVERHEAD       (SEAL_GENERATION_LEN + SEAL_NONCE_LEN + 16u) /* and GCM's tag */
-#define SEAL_NEWEST         0u /* as a generation: the newest that the keyring has */
+#define SEAL_NONCE_LEN 24u
+#define SEAL_OVERHEAD  (GENERATION_LEN + SEAL_NONCE_LEN + 16u) /* and GCM's tag */
+#define SEAL_NEWEST    0u                                      /* as a generation: the newest that the keyring has */
 
 /** Derives all purposes' keys of all generations; `masking_keys` (a list as in masking_keys.h) may be released
  * afterwards. */
@@ -63,10 +62,6 @@ status_code seal(struct keyring *keyring, uint32_t generation, enum seal_purpose
  * see keyring_settle. */
 status_code unseal(struct keyring *keyring, enum seal_purpose purpose, struct slice context, struct slice sealed,
                    struct bytes *plaintext);
-
-/** Generation that a sealed value, or a value of the store, begins with; 0 when it is too short. */
-uint32_t sealed_generation(struct slice sealed);
-void put_generation(uint32_t generation, uint8_t out[SEAL_GENERATION_LEN]);
 
 /** Token by which `value` of `what` (an attribute number, or a number of the caller's above 255) is found. */
 status_code keyring_token(struct keyring *keyring, uint32_t generation, uint32_t what, struct slice value,

@@ -11,14 +11,12 @@ unsigned masking_keys_count(struct slice keys)
 
 uint32_t masking_keys_generation(struct slice keys, unsigned i)
 {
-    const uint8_t *at = keys.data + (size_t)i * MASKING_KEY_ENTRY_LEN;
-
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+    return generation_of(slice_of(keys.data + (size_t)i * MASKING_KEY_ENTRY_LEN, GENERATION_LEN));
 }
 
 struct slice masking_keys_key(struct slice keys, unsigned i)
 {
-    return slice_of(keys.data + (size_t)i * MASKING_KEY_ENTRY_LEN + 4, MASKING_KEY_LEN);
+    return slice_of(keys.data + (size_t)i * MASKING_KEY_ENTRY_LEN + GENERATION_LEN, MASKING_KEY_LEN);
 }
 
 uint32_t masking_keys_newest(struct slice keys)
@@ -49,11 +47,8 @@ static void put(struct secret *keys, uint32_t generation, struct slice key)
 {
     uint8_t *at = keys->data + keys->len;
 
-    at[0] = (uint8_t)(generation >> 24);
-    at[1] = (uint8_t)(generation >> 16);
-    at[2] = (uint8_t)(generation >> 8);
-    at[3] = (uint8_t)generation;
-    memcpy(at + 4, key.data, MASKING_KEY_LEN);
+    generation_put(generation, at);
+    memcpy(at + GENERATION_LEN, key.data, MASKING_KEY_LEN);
     keys->len += MASKING_KEY_ENTRY_LEN;
 }
 
@@ -88,8 +83,8 @@ static status_code merge(struct slice one, struct slice other, struct secret *jo
 
         CHECK(left != right || secret_equal(masking_keys_key(one, i), masking_keys_key(other, j)), STATUS_NOT_PERMITTED,
               "there are two different masking keys of generation %u", left);
-        CHECK(joined->len < MASKING_KEYS_LEN_MAX, STATUS_QUOTA_EXCEEDED, "there are more than %u masking keys at a time",
-              MASKING_KEYS_MAX);
+        CHECK(joined->len < MASKING_KEYS_LEN_MAX, STATUS_QUOTA_EXCEEDED,
+              "there are more than %u masking keys at a time", MASKING_KEYS_MAX);
         put(joined, left < right ? left : right, left <= right ? masking_keys_key(one, i) : masking_keys_key(other, j));
         i += left <= right;
         j += right <= left;

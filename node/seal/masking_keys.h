@@ -6,11 +6,12 @@
  * in ascending order. */
 #pragma once
 
+#include "protocol/generation.h"
 #include "protocol/secret.h"
 
 #define MASKING_KEY_LEN       32u
 #define MASKING_KEYS_MAX      4u
-#define MASKING_KEY_ENTRY_LEN (4 + MASKING_KEY_LEN)
+#define MASKING_KEY_ENTRY_LEN (GENERATION_LEN + MASKING_KEY_LEN)
 #define MASKING_KEYS_LEN_MAX  (MASKING_KEYS_MAX * MASKING_KEY_ENTRY_LEN)
 #define FIRST_GENERATION      1u
 

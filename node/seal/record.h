@@ -1,6 +1,6 @@
-/* Sealed records: what the store holds of nodes, users, logins, tokens, the audit log and the cluster itself, opened and
- * prepared for writing, bound to kind, id and version. (Objects, which seal their key material apart, have records of
- * their own: object/record.c.) */
+/* Sealed records: what the store holds of nodes, users, logins, tokens, the audit log and the cluster itself, opened
+ * and prepared for writing, bound to kind, id and version. (Objects, which seal their key material apart, have records
+ * of their own: object/record.c.) */
 #pragma once
 
 #include "protocol/values.h"

@@ -132,7 +132,7 @@ status_code follower_cluster(struct follower *follower, struct etcd_cluster *clu
         return STATUS_OK;
     TRY(read_cluster(follower, &text));
     if (text.len == 0) {
-        etcd_cluster_make(follower->of.cluster_id, 0, cluster);
+        etcd_cluster_make(follower->of.cluster_id, 0, 0, cluster);
         return STATUS_OK;
     }
     TRY(etcd_cluster_parse(bytes_slice(&text), follower->of.cluster_id, cluster));
@@ -141,6 +141,13 @@ status_code follower_cluster(struct follower *follower, struct etcd_cluster *clu
     follower->founded = *founded = true;
     pthread_mutex_unlock(&follower->lock);
     return STATUS_OK;
+}
+
+void follower_forget_cluster(struct follower *follower)
+{
+    pthread_mutex_lock(&follower->lock);
+    follower->founded = false;
+    pthread_mutex_unlock(&follower->lock);
 }
 
 /* Revisions of the store are etcd's plus this. */

@@ -41,3 +41,6 @@ uint64_t follower_age_ms(struct follower *follower);
 /** Whose the keys in etcd are, asked of etcd until it was told once. *founded: false when they are nobody's yet, and
  * then `cluster` is what this node would found. STATUS_STORE_UNAVAILABLE, _FOREIGN. */
 status_code follower_cluster(struct follower *follower, struct etcd_cluster *cluster, bool *founded);
+
+/** The text under /cluster is another than was told: etcd is asked again at the next use. */
+void follower_forget_cluster(struct follower *follower);

@@ -9,13 +9,16 @@
 #define HEADER_LEN 10u
 #define RECORDS    "/records/"
 
-void etcd_cluster_make(const uint8_t cluster_id[ID_LEN], uint64_t offset, struct etcd_cluster *cluster)
+static const char kinds[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+void etcd_cluster_make(const uint8_t cluster_id[ID_LEN], uint64_t offset, uint64_t floor, struct etcd_cluster *cluster)
 {
     char id[2 * ID_LEN + 1];
 
     hex_encode(slice_of(cluster_id, ID_LEN), id);
     cluster->offset = offset;
-    snprintf(cluster->text, sizeof(cluster->text), "%s %" PRIu64, id, offset);
+    cluster->floor = floor;
+    snprintf(cluster->text, sizeof(cluster->text), "%s %" PRIu64 " %" PRIu64, id, offset, floor);
 }
 
 status_code etcd_cluster_parse(struct slice text, const uint8_t cluster_id[ID_LEN], struct etcd_cluster *cluster)
@@ -34,7 +37,10 @@ status_code etcd_cluster_parse(struct slice text, const uint8_t cluster_id[ID_LE
           (int)(text.len < ETCD_CLUSTER_MAX ? text.len : ETCD_CLUSTER_MAX), (const char *)text.data, id);
     memcpy(cluster->text, text.data, text.len);
     cluster->text[text.len] = 0;
-    cluster->offset = strtoull(cluster->text + 2 * ID_LEN + 1, NULL, 10);
+    char *end;
+
+    cluster->offset = strtoull(cluster->text + 2 * ID_LEN + 1, &end, 10);
+    cluster->floor = strtoull(end, NULL, 10);
     return STATUS_OK;
 }
 
@@ -51,7 +57,7 @@ json_t *etcd_record_key(const struct etcd_settings *settings, enum store_kind ki
     char name[64], hex[2 * ID_LEN + 1];
 
     hex_encode(slice_of(id, ID_LEN), hex);
-    snprintf(name, sizeof(name), RECORDS "%u/%s", (unsigned)kind, hex);
+    snprintf(name, sizeof(name), RECORDS "%c/%s", kinds[kind], hex);
     return etcd_key(settings, name);
 }
 
@@ -79,12 +85,13 @@ static status_code parse_key(const struct etcd_settings *settings, struct bytes 
 
     CHECK(bytes_append(key, "", 1), STATUS_OUT_OF_MEMORY, "no memory");
     const char *text = (const char *)key->data, *rest = text + prefix + records;
+    const char *kind = key->len > prefix + records && rest[0] ? strchr(kinds + 1, rest[0]) : NULL;
 
     CHECK(key->len == prefix + records + 2 + 2 * ID_LEN + 1 && memcmp(text, settings->prefix, prefix) == 0 &&
-              memcmp(text + prefix, RECORDS, records) == 0 && rest[0] >= '1' && rest[0] <= '9' && rest[1] == '/' &&
+              memcmp(text + prefix, RECORDS, records) == 0 && kind && rest[1] == '/' &&
               hex_decode(rest + 2, write->id, ID_LEN),
           STATUS_STORE_DAMAGED, "etcd's key %.120s is none of a record", text);
-    write->kind = (enum store_kind)(rest[0] - '0');
+    write->kind = (enum store_kind)(kind - kinds);
     return STATUS_OK;
 }
 

@@ -1,27 +1,29 @@
 /* How records stand in etcd. All keys begin with the prefix:
  *
- *   PREFIX/cluster              "CLUSTER-ID OFFSET": whose the keys are; every write demands it unchanged
+ *   PREFIX/cluster              "CLUSTER-ID OFFSET FLOOR": whose the keys are; every write demands it unchanged
  *   PREFIX/head                 written with every write: its revision is the newest
- *   PREFIX/records/KIND/ID      a record; KIND one digit, ID 32 hexadecimal digits
+ *   PREFIX/records/KIND/ID      a record; KIND a digit or a letter, ID 32 hexadecimal digits
  *
  * A record's value: format 1 (1 byte), version (8, big-endian), number of tokens (1), the tokens, the sealed value.
- * Revisions of the store are etcd's plus OFFSET, which keeps them growing when a cluster moves here from elsewhere. */
+ * Revisions of the store are etcd's plus OFFSET, which keeps them growing when a cluster moves here from elsewhere.
+ * FLOOR is that of store.h. */
 #pragma once
 
 #include "store/etcd_client.h"
 #include "store/store.h"
 
 #define ETCD_KEY_MAX     256u
-#define ETCD_CLUSTER_MAX 64u
+#define ETCD_CLUSTER_MAX 80u
 #define ETCD_MOVING      "moving " /* before the cluster's text: nothing is written while it moves elsewhere */
 
 /** Whose the keys are, as its text stands in etcd. */
 struct etcd_cluster {
     char text[ETCD_CLUSTER_MAX];
     uint64_t offset;
+    uint64_t floor;
 };
 
-void etcd_cluster_make(const uint8_t cluster_id[ID_LEN], uint64_t offset, struct etcd_cluster *cluster);
+void etcd_cluster_make(const uint8_t cluster_id[ID_LEN], uint64_t offset, uint64_t floor, struct etcd_cluster *cluster);
 
 /** STATUS_STORE_FOREIGN when the text names another cluster or none. */
 status_code etcd_cluster_parse(struct slice text, const uint8_t cluster_id[ID_LEN], struct etcd_cluster *cluster);

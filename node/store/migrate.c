@@ -133,8 +133,10 @@ static status_code copy_and_close_source(struct move *move, const char *target, 
 static status_code open_target(struct move *move, uint64_t revision)
 {
     struct etcd_cluster cluster;
+    uint64_t floor;
 
-    etcd_cluster_make(move->cluster_id, revision, &cluster);
+    TRY(sqlite_floor(move->file, &floor));
+    etcd_cluster_make(move->cluster_id, revision, floor, &cluster);
     return transact(move, NULL,
                     json_pack("[o, o]", put_key(move, "/cluster", cluster.text), put_key(move, "/head", "")));
 }
@@ -218,6 +220,7 @@ static status_code copy_to_sqlite(struct move *move, struct migrated *migrated)
     TRY(sqlite_take_cluster_id(move->file, move->cluster_id));
     TRY(sqlite_changes_begin(move->file, migrated->revision));
     TRY(sqlite_advance(move->file, 0, migrated->revision));
+    TRY(sqlite_set_floor(move->file, move->cluster.floor));
     TRY(connection_execute(move->file, "COMMIT"));
     return compare(move, &migrated->n_records);
 }

@@ -163,7 +163,7 @@ static status_code finish_etcd(struct restore *restore, uint64_t revision)
     struct etcd_cluster cluster;
 
     TRY(etcd_fill_flush(&restore->etcd));
-    etcd_cluster_make(restore->cluster_id, revision, &cluster);
+    etcd_cluster_make(restore->cluster_id, revision, 0, &cluster);
     return etcd_fill_transact(&restore->etcd,
                               json_pack("[o, o]", etcd_fill_key(&restore->settings, "/cluster", cluster.text),
                                         etcd_fill_key(&restore->settings, "/head", "")));

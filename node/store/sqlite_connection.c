@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define APPLICATION_ID  0x68736d31 /* "hsm1" */
-#define FORMAT          1
+#define FORMAT          2
 #define BUSY_TIMEOUT_MS 5000
 #define BUSY_PAUSE_MS   20
 
@@ -49,6 +49,8 @@ static const char *const texts[STATEMENTS] = {
     [STATEMENT_COUNT_ALL] = "SELECT count(*) FROM records",
     [STATEMENT_GET_CLUSTER] = "SELECT value FROM meta WHERE name = 'cluster'",
     [STATEMENT_SET_CLUSTER] = "INSERT INTO meta VALUES('cluster', ?1)",
+    [STATEMENT_GENERATION] = "SELECT value FROM meta WHERE name = 'generation'",
+    [STATEMENT_SET_GENERATION] = "INSERT OR REPLACE INTO meta VALUES('generation', ?1)",
 };
 
 static status_code failed(sqlite3 *db, int code)
@@ -135,6 +137,8 @@ static status_code check_format(struct connection *connection, bool *fresh)
           sqlite3_db_filename(connection->db, "main"));
     CHECK(format <= FORMAT, STATUS_STORE_FOREIGN, "%s has format %lld; this version understands up to %d: upgrade",
           sqlite3_db_filename(connection->db, "main"), (long long)format, FORMAT);
+    CHECK(format == FORMAT, STATUS_STORE_FOREIGN, "%s has format %lld, of a version before the first release",
+          sqlite3_db_filename(connection->db, "main"), (long long)format);
     return STATUS_OK;
 }
 

@@ -136,15 +136,16 @@ status_code sqlite_follow(struct connection *connection, const struct store_writ
 
 static bool refused(status_code status)
 {
-    return status == STATUS_CONFLICT || status == STATUS_ALREADY_EXISTS || status == STATUS_CLUSTER_STATE;
+    return status == STATUS_CONFLICT || status == STATUS_ALREADY_EXISTS || status == STATUS_CLUSTER_STATE ||
+           status == STATUS_BUSY;
 }
 
 /* In a savepoint, so that a refused write leaves the others of the transaction alone. */
-static status_code apply_job(struct connection *connection, const uint8_t *cluster_id, struct write_job *job,
-                             uint64_t revision)
+static status_code apply_job(struct connection *connection, const uint8_t *cluster_id, uint64_t floor,
+                             struct write_job *job, uint64_t revision)
 {
     TRY(connection_execute(connection, "SAVEPOINT one"));
-    status_code status = STATUS_OK;
+    status_code status = store_check_floor(job->writes, job->n, floor);
 
     for (size_t i = 0; i < job->n && status == STATUS_OK; i++)
         status = apply_one(connection, cluster_id, &job->writes[i], revision);
@@ -208,16 +209,34 @@ status_code sqlite_set_moved(struct connection *connection, const char *target)
     return connection_run(connection, statement);
 }
 
+status_code sqlite_floor(struct connection *connection, uint64_t *generation)
+{
+    sqlite3_stmt *statement;
+
+    TRY(connection_statement(connection, STATEMENT_GENERATION, &statement));
+    return statement_number(connection, statement, generation);
+}
+
+status_code sqlite_set_floor(struct connection *connection, uint64_t generation)
+{
+    sqlite3_stmt *statement;
+
+    TRY(connection_statement(connection, STATEMENT_SET_GENERATION, &statement));
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)generation);
+    return connection_run(connection, statement);
+}
+
 /* All jobs in one transaction. A refused job is its own affair; any other failure fails the transaction. */
 status_code sqlite_transact(struct connection *connection, const uint8_t *cluster_id, struct write_job *jobs)
 {
-    uint64_t revision, before;
+    uint64_t revision, before, floor;
 
     TRY(sqlite_check_not_moved(connection, NULL));
+    TRY(sqlite_floor(connection, &floor));
     TRY(connection_revision(connection, &before));
     revision = before;
     for (struct write_job *job = jobs; job; job = job->next) {
-        job->status = apply_job(connection, cluster_id, job, revision + 1);
+        job->status = apply_job(connection, cluster_id, floor, job, revision + 1);
         if (job->status != STATUS_OK && !refused(job->status))
             return job->status;
         if (job->status == STATUS_OK)

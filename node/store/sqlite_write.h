@@ -40,6 +40,10 @@ status_code sqlite_set_moved(struct connection *connection, const char *target);
 /** A fresh store belongs to this cluster from now on. */
 status_code sqlite_take_cluster_id(struct connection *connection, const uint8_t *cluster_id);
 
+/** The lowest generation that values may be of; 0: any. */
+status_code sqlite_floor(struct connection *connection, uint64_t *generation);
+status_code sqlite_set_floor(struct connection *connection, uint64_t generation);
+
 /** Version and revision of a record of an SQLite store; both 0 when there is none. Any thread. */
 status_code sqlite_position(struct store *store, enum store_kind kind, const uint8_t id[ID_LEN], uint64_t *version,
                             uint64_t *revision);

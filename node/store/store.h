@@ -1,11 +1,15 @@
 /* The replicated store, as an interface: compare-and-swap on record versions, look-up by id, by index token and by
  * range, and the list of changes since a revision. It sees sealed values only.
  *
+ * A value begins with the generation (4 bytes, big-endian) of the masking key that it is sealed under. Of that the
+ * store knows one thing: values of a generation below its floor are not written any more (raise_floor). So once a
+ * masking key was replaced nothing can come in under the old one, from however slow a node.
+ *
  * Invariants: a successful store_write is durable (fsynced, or on a majority) before it returns; all its records change
  * at one new revision or none does; revisions only grow. All functions may be called from any thread. */
 #pragma once
 
-#include "protocol/bytes.h"
+#include "protocol/generation.h"
 #include "protocol/limits.h"
 
 struct store;
@@ -17,9 +21,12 @@ enum store_kind {
     STORE_LOGIN = 4,      /* failed logins of a user; id is the user's */
     STORE_REVOCATION = 5, /* sessions that logged out; id is the session's */
     STORE_OBJECT = 6,     /* token objects */
-    STORE_QUORUM = 8,     /* tokens; id is the token's */
     STORE_AUDIT = 7,      /* id: first 8 bytes of the node id, then the sequence, big-endian; not in the change list */
+    STORE_QUORUM = 8,     /* tokens; id is the token's */
+    STORE_HANDOVER = 9,   /* the next masking key on its way to a node; id is the node's */
+    STORE_ROTATION = 10,  /* one record: how far the records are sealed anew; id is all zero */
 };
+#define STORE_KIND_MAX 35u /* a digit or a letter in the keys of etcd */
 
 #define TOKEN_LEN        12u
 #define STORE_WRITES_MAX 112u /* in one store_write: etcd takes 128 operations, of which some are the store's own */
@@ -64,6 +71,9 @@ struct snapshot_visitor {
     record_visitor record; /* its revision is 0 */
 };
 
+/** For implementations: STATUS_BUSY when a value that is written is of a generation below the floor. */
+status_code store_check_floor(const struct store_write *writes, size_t n, uint64_t floor);
+
 /** Called per record in ascending id order; returning anything but STATUS_OK ends the iteration with that status. */
 typedef status_code (*store_visitor)(void *context, const struct store_record *record);
 typedef status_code (*store_change_visitor)(void *context, const struct store_change *change);
@@ -76,7 +86,8 @@ struct store_operations {
                         uint64_t *version);
 
     /** All or nothing. STATUS_CONFLICT when a version differs (STATUS_ALREADY_EXISTS when expected_version is 0 and it
-     * exists); STATUS_STORE_FULL, _LOCKED, _READ_ONLY, _DAMAGED. */
+     * exists), STATUS_BUSY when a value's generation is below the floor; STATUS_STORE_FULL, _LOCKED, _READ_ONLY,
+     * _DAMAGED. */
     status_code (*write)(struct store *store, const struct store_write *writes, size_t n, uint64_t *revision);
 
     /** Records of a kind after an id (NULL: from the first), at most `limit`. */
@@ -106,6 +117,9 @@ struct store_operations {
 
     /** How long ago reads were last known to reflect the newest revision, in milliseconds. */
     status_code (*age)(struct store *store, uint64_t *ms);
+
+    /** Raises the floor to a generation; harmless when it is there already. */
+    status_code (*raise_floor)(struct store *store, uint32_t generation);
 
     /** All records as they are at one revision. Writers go on meanwhile. */
     status_code (*snapshot)(struct store *store, const struct snapshot_visitor *visitor, void *context);

@@ -1,5 +1,6 @@
 /* The store that the members of etcd keep: writes are etcd's transactions, reads are the local replica's. */
 #include <stdlib.h>
+#include "store/etcd_fill.h"
 #include "store/etcd_follow.h"
 #include "store/etcd_write.h"
 #include "store/sqlite_write.h"
@@ -113,39 +114,88 @@ static bool founds(const struct store_write *writes, size_t n)
     return false;
 }
 
-static status_code etcd_store_write(struct store *base, const struct store_write *writes, size_t n, uint64_t *revision)
+static status_code write_once(struct store_etcd *store, const struct store_write *writes, size_t n,
+                              struct etcd_cluster *cluster, uint64_t *reached)
 {
-    struct store_etcd *store = etcd_of(base);
-    uint64_t revisions[STORE_WRITES_MAX], reached;
-    struct etcd_cluster cluster;
+    uint64_t revisions[STORE_WRITES_MAX];
     struct etcd_write write = {.client = store->client,
                                .settings = &store->settings,
-                               .cluster = &cluster,
+                               .cluster = cluster,
                                .away = follower_is_away(store->follower),
                                .writes = writes,
                                .revisions = revisions,
                                .n = n};
 
-    CHECK(n <= STORE_WRITES_MAX, STATUS_INTERNAL, "%zu records in one write", n);
-    TRY(follower_cluster(store->follower, &cluster, &write.founded));
+    TRY(follower_cluster(store->follower, cluster, &write.founded));
     CHECK(write.founded || founds(writes, n), STATUS_STORE_DAMAGED, "etcd holds no cluster under this prefix");
-    TRY(look_up(store, writes, n, cluster.offset, revisions));
-    status_code status = etcd_transact(&write, &reached);
+    TRY(store_check_floor(writes, n, cluster->floor));
+    TRY(look_up(store, writes, n, cluster->offset, revisions));
+    return etcd_transact(&write, reached);
+}
 
+/* Whether another node put another text under /cluster, of the same cluster. */
+static bool cluster_was_changed(struct store_etcd *store, const struct etcd_cluster *before)
+{
+    struct etcd_cluster now;
+    bool founded;
+
+    follower_forget_cluster(store->follower);
+    return follower_cluster(store->follower, &now, &founded) == STATUS_OK && founded &&
+           strcmp(now.text, before->text) != 0;
+}
+
+static status_code etcd_store_write(struct store *base, const struct store_write *writes, size_t n, uint64_t *revision)
+{
+    struct store_etcd *store = etcd_of(base);
+    struct etcd_cluster cluster = {.offset = 0};
+    char detail[FAILURE_DETAIL_MAX];
+    uint64_t reached = 0;
+
+    CHECK(n <= STORE_WRITES_MAX, STATUS_INTERNAL, "%zu records in one write", n);
+    status_code status = write_once(store, writes, n, &cluster, &reached);
+
+    memcpy(detail, failure_detail(), sizeof(detail));
+    if (status == STATUS_CLUSTER_STATE && cluster_was_changed(store, &cluster)) {
+        status = write_once(store, writes, n, &cluster, &reached);
+        memcpy(detail, failure_detail(), sizeof(detail));
+    }
     if (reached)
         reached += cluster.offset;
     if (status == STATUS_OK)
         *revision = reached;
-    else if (status != STATUS_CONFLICT && status != STATUS_ALREADY_EXISTS)
-        return status;
+    else if ((status != STATUS_CONFLICT && status != STATUS_ALREADY_EXISTS) || !reached)
+        return failure_set(status, "%s", detail);
     /* The caller may look at once for what it wrote, or for what was in its way. A replica that lags is no failure of
      * the write: whoever comes with this revision waits for it. */
-    char detail[FAILURE_DETAIL_MAX];
-
-    memcpy(detail, failure_detail(), sizeof(detail));
     follower_etcd_answered(store->follower);
     follower_wait(store->follower, reached, WAIT_MS);
     return status == STATUS_OK ? STATUS_OK : failure_set(status, "%s", detail);
+}
+
+static status_code raise_once(struct store_etcd *store, uint32_t generation)
+{
+    struct etcd_cluster cluster, raised;
+    bool founded;
+
+    TRY(follower_cluster(store->follower, &cluster, &founded));
+    CHECK(founded, STATUS_STORE_DAMAGED, "etcd holds no cluster under this prefix");
+    if (cluster.floor >= generation)
+        return STATUS_OK;
+    etcd_cluster_make(store->cluster_id, cluster.offset, generation, &raised);
+    const struct etcd_fill fill = {.client = store->client, .settings = &store->settings, .expected = cluster.text};
+    status_code status =
+        etcd_fill_transact(&fill, json_pack("[o]", etcd_fill_key(&store->settings, "/cluster", raised.text)));
+
+    follower_forget_cluster(store->follower);
+    return status;
+}
+
+static status_code etcd_raise_floor(struct store *store, uint32_t generation)
+{
+    status_code status = raise_once(etcd_of(store), generation);
+
+    /* Another node was quicker, or this node did not know the newest text. */
+    return status == STATUS_CONFLICT ? raise_once(etcd_of(store), generation) : status;
 }
 
 /* --- opening --- */
@@ -172,6 +222,7 @@ static const struct store_operations operations = {
     .newest = etcd_store_newest,
     .wait = etcd_store_wait,
     .age = etcd_store_age,
+    .raise_floor = etcd_raise_floor,
     .snapshot = etcd_store_snapshot,
 };
 

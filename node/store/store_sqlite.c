@@ -387,6 +387,32 @@ static status_code snapshot(struct store *store, const struct snapshot_visitor *
     return status;
 }
 
+static status_code raise_on(struct connection *connection, uint32_t generation)
+{
+    uint64_t floor;
+
+    TRY(connection_execute(connection, "BEGIN IMMEDIATE"));
+    status_code status = sqlite_floor(connection, &floor);
+
+    if (status == STATUS_OK && floor < generation)
+        status = sqlite_set_floor(connection, generation);
+    if (status == STATUS_OK)
+        status = connection_execute(connection, "COMMIT");
+    if (status != STATUS_OK)
+        sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
+static status_code sqlite_raise_floor(struct store *store, uint32_t generation)
+{
+    struct connection *connection;
+
+    TRY(borrow(sqlite_of(store), &connection));
+    status_code status = raise_on(connection, generation);
+    give_back(sqlite_of(store), connection);
+    return status;
+}
+
 static const struct store_operations operations = {
     .close = sqlite_close,
     .read = sqlite_read,
@@ -399,6 +425,7 @@ static const struct store_operations operations = {
     .newest = sqlite_revision,
     .wait = sqlite_wait,
     .age = sqlite_age,
+    .raise_floor = sqlite_raise_floor,
     .snapshot = snapshot,
 };
 

@@ -16,7 +16,8 @@
 
 #define CONTEXT_LEN (sizeof(PURPOSE) + ID_LEN)
 
-/* Apart from tickets, which are sealed under the same key; of this cluster, not of the one that it was restored from. */
+/* Apart from tickets, which are sealed under the same key; of this cluster, not of the one that it was restored from.
+ */
 static struct slice context_of(const struct node *node, uint8_t context[CONTEXT_LEN])
 {
     memcpy(context, PURPOSE, sizeof(PURPOSE));
@@ -36,8 +37,9 @@ static status_code compose(struct node *node, struct slice user_name, uint64_t u
     hex_encode(slice_of(nonce, sizeof(nonce)), nonce_hex);
     gmtime_r(&seconds, &utc);
     strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", &utc);
-    int len = snprintf(lines, sizeof(lines), "libhsm login challenge 1\ncluster: %s\nuser: %.*s\nnonce: %s\nuntil: %s\n",
-                       cluster, (int)user_name.len, (const char *)user_name.data, nonce_hex, until);
+    int len =
+        snprintf(lines, sizeof(lines), "libhsm login challenge 1\ncluster: %s\nuser: %.*s\nnonce: %s\nuntil: %s\n",
+                 cluster, (int)user_name.len, (const char *)user_name.data, nonce_hex, until);
 
     bytes_append(text, lines, (size_t)len);
     return bytes_ok(text);

@@ -13,7 +13,12 @@ enum {
     CLUSTER_RECOVERY_KEY,
     CLUSTER_QUORUM_USER,
     CLUSTER_QUORUM_POLICY,
-    CLUSTER_QUORUM_CLUSTER
+    CLUSTER_QUORUM_CLUSTER,
+    CLUSTER_KEY_GENERATION,
+    CLUSTER_KEY_SETTLED,
+    CLUSTER_KEY_OLDEST,
+    CLUSTER_KEY_GRACE_S,
+    CLUSTER_KEY_RETIRE_MS
 };
 
 static const struct schema_entry entries[] = {
@@ -24,6 +29,11 @@ static const struct schema_entry entries[] = {
     [CLUSTER_QUORUM_USER] = {"QUORUM_USER", VALUE_UINT, QUORUM_MAX, NULL},
     [CLUSTER_QUORUM_POLICY] = {"QUORUM_POLICY", VALUE_UINT, QUORUM_MAX, NULL},
     [CLUSTER_QUORUM_CLUSTER] = {"QUORUM_CLUSTER", VALUE_UINT, QUORUM_MAX, NULL},
+    [CLUSTER_KEY_GENERATION] = {"KEY_GENERATION", VALUE_UINT, UINT32_MAX - 1, NULL},
+    [CLUSTER_KEY_SETTLED] = {"KEY_SETTLED", VALUE_UINT, UINT32_MAX - 1, NULL},
+    [CLUSTER_KEY_OLDEST] = {"KEY_OLDEST", VALUE_UINT, UINT32_MAX - 1, NULL},
+    [CLUSTER_KEY_GRACE_S] = {"KEY_GRACE_S", VALUE_UINT, UINT32_MAX, NULL},
+    [CLUSTER_KEY_RETIRE_MS] = {"KEY_RETIRE_MS", VALUE_UINT, UINT64_MAX, NULL},
 };
 
 static const struct schema cluster_schema = {"cluster field", entries, sizeof(entries) / sizeof(*entries)};
@@ -50,6 +60,11 @@ status_code cluster_record_read(struct node *node, struct cluster_record *record
     record->quorum_user = values_uint(&values, CLUSTER_QUORUM_USER, 0);
     record->quorum_policy = values_uint(&values, CLUSTER_QUORUM_POLICY, 0);
     record->quorum_cluster = values_uint(&values, CLUSTER_QUORUM_CLUSTER, 0);
+    record->key_generation = (uint32_t)values_uint(&values, CLUSTER_KEY_GENERATION, FIRST_GENERATION);
+    record->key_settled = (uint32_t)values_uint(&values, CLUSTER_KEY_SETTLED, FIRST_GENERATION);
+    record->key_oldest = (uint32_t)values_uint(&values, CLUSTER_KEY_OLDEST, FIRST_GENERATION);
+    record->key_grace_s = values_uint(&values, CLUSTER_KEY_GRACE_S, 0);
+    record->key_retire_ms = values_uint(&values, CLUSTER_KEY_RETIRE_MS, 0);
     struct slice recovery_key = values_bytes(&values, CLUSTER_RECOVERY_KEY);
 
     CHECK(recovery_key.len == 0 || recovery_key.len == RECOVERY_KEY_LEN, STATUS_STORE_DAMAGED,
@@ -74,6 +89,11 @@ status_code cluster_record_write(struct node *node, const struct cluster_record 
     values_put_uint(&values, CLUSTER_QUORUM_USER, record->quorum_user);
     values_put_uint(&values, CLUSTER_QUORUM_POLICY, record->quorum_policy);
     values_put_uint(&values, CLUSTER_QUORUM_CLUSTER, record->quorum_cluster);
+    values_put_uint(&values, CLUSTER_KEY_GENERATION, record->key_generation);
+    values_put_uint(&values, CLUSTER_KEY_SETTLED, record->key_settled);
+    values_put_uint(&values, CLUSTER_KEY_OLDEST, record->key_oldest);
+    values_put_uint(&values, CLUSTER_KEY_GRACE_S, record->key_grace_s);
+    values_put_uint(&values, CLUSTER_KEY_RETIRE_MS, record->key_retire_ms);
     if (record->recovery_key_len)
         values_put_bytes(&values, CLUSTER_RECOVERY_KEY, slice_of(record->recovery_key, record->recovery_key_len));
     values_encode(&cluster_schema, &values, &plaintext);
@@ -92,7 +112,10 @@ status_code cluster_record_create(struct node *node, const char *name)
 
     if (status != STATUS_OBJECT_NOT_FOUND)
         return status;
-    record = (struct cluster_record){.version = 0, .active = false, .created_ms = node_now_ms(node)};
+    record = (struct cluster_record){.created_ms = node_now_ms(node),
+                                     .key_generation = FIRST_GENERATION,
+                                     .key_settled = FIRST_GENERATION,
+                                     .key_oldest = FIRST_GENERATION};
     snprintf(record.name, sizeof(record.name), "%s", name);
     TRY(cluster_record_write(node, &record, &sealed, &write));
     status = node->store->operations->write(node->store, &write, 1, &revision);
@@ -100,14 +123,5 @@ status_code cluster_record_create(struct node *node, const char *name)
         return cluster_record_read(node, &record);
     TRY(status);
     node_wrote(node, revision);
-    return STATUS_OK;
-}
-
-status_code cluster_record_is_active(struct node *node, bool *active)
-{
-    CLEANUP(cluster_record_wipe) struct cluster_record record;
-
-    TRY(cluster_record_read(node, &record));
-    *active = record.active;
     return STATUS_OK;
 }

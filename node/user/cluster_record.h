@@ -14,7 +14,12 @@ struct cluster_record {
     uint64_t created_ms;
     char name[129];
     uint64_t quorum_user, quorum_policy, quorum_cluster; /* M of each service; 0: nobody needs to approve */
-    size_t recovery_key_len;                             /* 0: none was given at activation, and there are no backups */
+    uint32_t key_generation;                             /* newest masking key: rotation/rotation.h */
+    uint32_t key_settled;                                /* nothing in the store is sealed under an older one */
+    uint32_t key_oldest;                                 /* older ones are gone */
+    uint64_t key_grace_s;    /* how long those before the newest go on opening what clients hold, once it is settled */
+    uint64_t key_retire_ms;  /* when that is over */
+    size_t recovery_key_len; /* 0: none was given at activation, and there are no backups */
     uint8_t recovery_key[RECOVERY_KEY_LEN];
 };
 
@@ -26,8 +31,6 @@ status_code cluster_record_read(struct node *node, struct cluster_record *record
 
 /** Makes the record if there is none yet; then the store belongs to this cluster. */
 status_code cluster_record_create(struct node *node, const char *name);
-
-status_code cluster_record_is_active(struct node *node, bool *active);
 
 /** Fills in the write that replaces `record` (with its changes); `sealed` holds the value until the write is done. */
 status_code cluster_record_write(struct node *node, const struct cluster_record *record, struct bytes *sealed,

@@ -170,7 +170,9 @@ status_code users_check_ticket(struct users *users, struct slice sealed, struct 
     CHECK(!revocation.exists, STATUS_TICKET_EXPIRED, "this session was logged out: log in again");
     fill_caller(&ticket, user.name, caller);
     bool young = now - ticket.issued_ms <= (ticket.expires_ms - ticket.issued_ms) / 2 || now < ticket.issued_ms;
-    if (young || ticket.expires_ms == end_of_login(users->node, &ticket))
+    bool newest_key = generation_of(sealed) == keyring_newest(users->node->keyring);
+
+    if (newest_key && (young || ticket.expires_ms == end_of_login(users->node, &ticket)))
         return STATUS_OK;
     return issue(users, &ticket, renewed, &expires_ms);
 }

@@ -4,7 +4,7 @@ HANDLE is a pointer to an opaque struct, DATA to bytes, TEXT to UTF-8 with a NUL
 """
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 
-from ._structures import (Attribute, AuditPage, BackupInfo, BackupList, Buffer, ClusterInfo, Completion, Error, Key, LoginInfo, Mechanism,
+from ._structures import (Attribute, AuditPage, BackupInfo, BackupList, Buffer, ClusterInfo, Completion, Error, Key, LoginInfo, MaskingKeyInfo, Mechanism,
                           NodeDescription, QuorumList, Statistics, UserList)
 
 STATUS = c_int32
@@ -153,6 +153,8 @@ PROTOTYPES = {
     "hsm_completion_release": (None, POINTER(Completion)),
     # admin.h
     "hsm_cluster_create": (STATUS, HANDLE, TEXT, POINTER(Buffer)),
+    "hsm_cluster_rotate_key": (STATUS, HANDLE, c_uint32, POINTER(c_uint32)),
+    "hsm_cluster_masking_key": (STATUS, HANDLE, POINTER(MaskingKeyInfo)),
     "hsm_cluster_migrate_store": (STATUS, HANDLE, TEXT, POINTER(c_uint64)),
     "hsm_cluster_initialize": (STATUS, HANDLE, TEXT, TEXT),
     "hsm_cluster_activate": (STATUS, HANDLE, TEXT, DATA, c_size_t),

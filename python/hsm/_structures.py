@@ -146,6 +146,18 @@ class UserList(Structure):
     ]
 
 
+class MaskingKeyInfo(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("generation", c_uint32),
+        ("phase", c_char * 16),
+        ("n_done", c_uint64),
+        ("n_total", c_uint64),
+        ("retire_ms", c_uint64),
+        ("worker_id", c_uint8 * ID_LEN),
+    ]
+
+
 class BackupInfo(Structure):
     _fields_ = [
         ("size", c_size_t),

@@ -11,9 +11,10 @@ from typing import Any, Iterator, Optional, Union
 
 from ._handle import Handle
 from ._library import Bytes, as_bytes, as_id, as_secret, as_text, check, lib
-from ._records import fetch, records
+from ._records import fetch, read_record, records
 from ._structures import AuditPage as AuditPageStruct
 from ._structures import Buffer
+from ._structures import MaskingKeyInfo as MaskingKeyInfoStruct
 
 
 def _take_buffers(function: Any, *arguments: Any, n: int = 1) -> list[bytes]:
@@ -25,6 +26,16 @@ def _take_buffers(function: Any, *arguments: Any, n: int = 1) -> list[bytes]:
     finally:
         for buffer in buffers:
             lib.hsm_buffer_free(ctypes.byref(buffer))
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskingKeyInfo:
+    generation: int
+    phase: str  # "none", "sealing", "checking", "grace"
+    n_done: int
+    n_total: int
+    retire_ms: int
+    worker_id: bytes
 
 
 class NodeLife(Handle):
@@ -63,6 +74,13 @@ class NodeLife(Handle):
     def node_drain(self, drain: bool = True) -> None:
         """The node takes no new requests and finishes those at hand; False: it serves again."""
         check(lib.hsm_node_drain(self._handle, drain))
+
+
+    def masking_key(self) -> MaskingKeyInfo:
+        """The masking key's number, and how far its replacement is. Needs no login."""
+        info = MaskingKeyInfoStruct(size=ctypes.sizeof(MaskingKeyInfoStruct))
+        check(lib.hsm_cluster_masking_key(self._handle, ctypes.byref(info)))
+        return read_record(MaskingKeyInfo, info)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +123,12 @@ class Administration(Handle):
         old = None if old_password is None else as_secret(old_password)
         new = as_secret(new_password)
         check(lib.hsm_user_change_password(self._handle, as_text(name), old, len(old or b""), new, len(new)))
+
+    def rotate_key(self, grace_s: int = 86400) -> int:
+        """Begins to replace the masking key: the number of the new one. Administrators only."""
+        generation = ctypes.c_uint32()
+        check(lib.hsm_cluster_rotate_key(self._handle, grace_s, ctypes.byref(generation)))
+        return generation.value
 
     def node_approve(self, certificate_pem: str) -> bytes:
         """Admits the node with this certificate: the handover for its node_admit. Administrators only."""

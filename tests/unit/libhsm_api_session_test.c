@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "api_lock.h"
 #include "protocol/catalog.h"
+#include "protocol/generation.h"
 #include "protocol/writer.h"
 
 static hsm_cluster *cluster;
@@ -89,14 +90,25 @@ static void without_credentials_an_expired_login_is_told(void **state)
 
 /* --- session objects --- */
 
+#define GENERATION "tick" /* that the fake node's tickets begin with */
+
 static uint8_t blob_sent[64];
 static size_t blob_sent_len;
+static const char *blob_generation = GENERATION;
+static unsigned n_exchanged;
 
 static status_code sealing_node(const struct core_request *request, struct values *answer)
 {
     static uint8_t blob[32], encoded[64];
     struct bytes attributes = BYTES_INIT;
 
+    if (request->operation == OP_OBJECT_SET) {
+        n_exchanged++;
+        memcpy(blob, values_bytes(request->fields, FIELD_BLOB).data, sizeof(blob));
+        memcpy(blob, blob_generation = GENERATION, GENERATION_LEN);
+        values_put_bytes(answer, FIELD_BLOB, slice_of(blob, sizeof(blob)));
+        return STATUS_OK;
+    }
     if (request->operation != OP_KEY_GENERATE) {
         struct slice sent = values_bytes(request->fields, FIELD_BLOB);
 
@@ -107,7 +119,8 @@ static status_code sealing_node(const struct core_request *request, struct value
         return STATUS_OK;
     }
     struct slice id = values_bytes(request->fields, FIELD_OBJECT_ID);
-    memcpy(blob, id.data, ID_LEN);
+    memcpy(blob, blob_generation, GENERATION_LEN);
+    memcpy(blob + GENERATION_LEN, id.data, ID_LEN);
     write_map(&attributes, 1);
     write_uint(&attributes, ATTRIBUTE_LABEL);
     write_bin(&attributes, slice_text("mine"));
@@ -133,7 +146,7 @@ static void a_session_key_travels_with_its_requests(void **state)
     for (size_t i = 0; i < 100; i++) {
         assert_int_equal(hsm_sign(session, keys[i], &cmac, "x", 1, mac, &len), HSM_OK);
         assert_int_equal(blob_sent_len, 32);
-        assert_memory_equal(blob_sent, keys[i].id, ID_LEN);
+        assert_memory_equal(blob_sent + GENERATION_LEN, keys[i].id, ID_LEN);
     }
     assert_int_equal(hsm_sign(session, other, &cmac, "x", 1, mac, &len), HSM_OK);
     assert_int_equal(blob_sent_len, 0);
@@ -142,6 +155,26 @@ static void a_session_key_travels_with_its_requests(void **state)
     assert_int_equal(blob_sent_len, 0);
     assert_int_equal(hsm_sign(session, keys[51], &cmac, "x", 1, mac, &len), HSM_OK);
     assert_int_equal(blob_sent_len, 32);
+}
+
+static void a_session_key_under_a_replaced_masking_key_is_exchanged_once(void **state)
+{
+    hsm_mechanism cmac = HSM_MECHANISM_INIT(HSM_MECHANISM_AES_CMAC);
+    hsm_key key;
+    uint8_t mac[16];
+    size_t len = sizeof(mac);
+
+    (void)state;
+    fake_answer = sealing_node;
+    n_exchanged = 0;
+    blob_generation = "\0\0\0\1";
+    assert_int_equal(hsm_key_generate(session, HSM_MECHANISM_AES_KEY_GEN, NULL, 0, &key), HSM_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(hsm_sign(session, key, &cmac, "x", 1, mac, &len), HSM_OK);
+        assert_memory_equal(blob_sent, GENERATION, GENERATION_LEN);
+        assert_memory_equal(blob_sent + GENERATION_LEN, key.id, ID_LEN);
+    }
+    assert_int_equal(n_exchanged, 1);
 }
 
 static status_code malformed_node(const struct core_request *request, struct values *answer)
@@ -212,6 +245,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(threads_with_an_expired_login_log_in_once, begin, end),
         cmocka_unit_test_setup_teardown(without_credentials_an_expired_login_is_told, begin, end),
         cmocka_unit_test_setup_teardown(a_session_key_travels_with_its_requests, begin, end),
+        cmocka_unit_test_setup_teardown(a_session_key_under_a_replaced_masking_key_is_exchanged_once, begin, end),
         cmocka_unit_test_setup_teardown(malformed_attributes_are_an_error, begin, end),
         cmocka_unit_test_setup_teardown(the_last_error_tells_what_where_and_why, begin, end),
         cmocka_unit_test(a_lock_held_by_the_parent_does_not_stop_the_child),

@@ -381,18 +381,19 @@ static void a_replaced_ca_file_is_noticed(void **state)
 static void a_renewed_certificate_is_taken_up(void **state)
 {
     struct ca ca;
+    CLEANUP(bytes_release) struct bytes own = BYTES_INIT;
     uint8_t before[32], after[32];
     char pem[8192];
     (void)state;
     make_ca(&ca, "CA", true);
     struct subject *subject = new_member(&ca), *stranger = new_subject();
-    assert_int_equal(identity_certificate_hash(subject->identity, before), STATUS_OK);
+    assert_int_equal(identity_certificate(subject->identity, before, &own), STATUS_OK);
     sign_request(&ca, subject->identity, -30, 7200, pem, sizeof pem);
     FILE *file = fopen(file_of(subject, "node.pem"), "w");
     fputs(pem, file);
     fclose(file);
     assert_int_equal(identity_reload(subject->identity), STATUS_OK);
-    assert_int_equal(identity_certificate_hash(subject->identity, after), STATUS_OK);
+    assert_int_equal(identity_certificate(subject->identity, after, &own), STATUS_OK);
     assert_memory_not_equal(before, after, sizeof before);
 
     sign_request(&ca, stranger->identity, -30, 7200, pem, sizeof pem);
@@ -400,7 +401,7 @@ static void a_renewed_certificate_is_taken_up(void **state)
     fputs(pem, file);
     fclose(file);
     assert_refused(identity_reload(subject->identity), STATUS_TLS_ERROR, "not for this node's key");
-    assert_int_equal(identity_certificate_hash(subject->identity, before), STATUS_OK);
+    assert_int_equal(identity_certificate(subject->identity, before, &own), STATUS_OK);
     assert_memory_equal(before, after, sizeof before);
     free_subject(stranger);
     free_subject(subject);

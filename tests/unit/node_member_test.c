@@ -29,8 +29,7 @@ static int start(void **state)
     if (log_open(&quiet) != STATUS_OK || crypto_start(false, &policy) != STATUS_OK)
         return -1;
     snprintf(subject->path, sizeof subject->path, "/tmp/hsmd-member-XXXXXX");
-    if (!mkdtemp(subject->path) ||
-        masking_keys_make(FIRST_GENERATION, &masking_keys) != STATUS_OK)
+    if (!mkdtemp(subject->path) || masking_keys_make(FIRST_GENERATION, &masking_keys) != STATUS_OK)
         return -1;
     char store[96];
     snprintf(store, sizeof store, "%s/store.db", subject->path);

@@ -104,7 +104,8 @@ static void no_altered_byte_and_no_missing_one_goes_unnoticed(void **state)
 {
     CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT, plaintext = BYTES_SECRET;
 
-    assert_int_equal(seal(*state, SEAL_NEWEST, SEAL_RECORD, slice_text("here"), slice_text("a text"), &sealed), STATUS_OK);
+    assert_int_equal(seal(*state, SEAL_NEWEST, SEAL_RECORD, slice_text("here"), slice_text("a text"), &sealed),
+                     STATUS_OK);
     for (size_t i = 0; i < sealed.len; i++) {
         sealed.data[i] ^= 0x10;
         assert_int_equal(opened(*state, SEAL_RECORD, "here", bytes_slice(&sealed), &plaintext), STATUS_STORE_DAMAGED);
@@ -121,7 +122,8 @@ static void another_place_purpose_cluster_or_key_does_not_open_it(void **state)
     CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT, plaintext = BYTES_SECRET;
     struct keyring *other_key = keyring_from(1, CLUSTER), *other_cluster = keyring_from(0, OTHER_CLUSTER);
 
-    assert_int_equal(seal(*state, SEAL_NEWEST, SEAL_TICKET, slice_text("here"), slice_text("a text"), &sealed), STATUS_OK);
+    assert_int_equal(seal(*state, SEAL_NEWEST, SEAL_TICKET, slice_text("here"), slice_text("a text"), &sealed),
+                     STATUS_OK);
     struct slice value = bytes_slice(&sealed);
     assert_int_equal(opened(*state, SEAL_TICKET, "there", value, &plaintext), STATUS_STORE_DAMAGED);
     assert_int_equal(opened(*state, SEAL_TICKET, "", value, &plaintext), STATUS_STORE_DAMAGED);
@@ -176,7 +178,7 @@ static void put_keys(unsigned n, struct secret *keys)
 {
     assert_int_equal(secret_allocate(keys, n * MASKING_KEY_ENTRY_LEN), STATUS_OK);
     for (unsigned i = 0; i < n; i++) {
-        put_generation(i + 1, keys->data + i * MASKING_KEY_ENTRY_LEN);
+        generation_put(i + 1, keys->data + i * MASKING_KEY_ENTRY_LEN);
         memset(keys->data + i * MASKING_KEY_ENTRY_LEN + 4, (int)i + 1, MASKING_KEY_LEN);
     }
 }
@@ -186,8 +188,8 @@ static void change_keys(struct keyring *keyring, unsigned oldest, unsigned newes
     CLEANUP(secret_release) struct secret keys = SECRET_INIT;
 
     put_keys(newest, &keys);
-    struct slice list = slice_of(keys.data + (oldest - 1) * MASKING_KEY_ENTRY_LEN,
-                                 (newest - oldest + 1) * MASKING_KEY_ENTRY_LEN);
+    struct slice list =
+        slice_of(keys.data + (oldest - 1) * MASKING_KEY_ENTRY_LEN, (newest - oldest + 1) * MASKING_KEY_ENTRY_LEN);
     assert_int_equal(keyring_change(keyring, list), STATUS_OK);
 }
 
@@ -208,14 +210,14 @@ static void the_newest_seals_and_all_open(void **state)
     assert_int_equal(seal(keyring, SEAL_NEWEST, SEAL_RECORD, slice_text("a"), slice_text("one"), &first), STATUS_OK);
     change_keys(keyring, 1, 2);
     assert_int_equal(seal(keyring, SEAL_NEWEST, SEAL_RECORD, slice_text("b"), slice_text("two"), &second), STATUS_OK);
-    assert_int_equal(sealed_generation(bytes_slice(&first)), 1);
-    assert_int_equal(sealed_generation(bytes_slice(&second)), 2);
+    assert_int_equal(generation_of(bytes_slice(&first)), 1);
+    assert_int_equal(generation_of(bytes_slice(&second)), 2);
     assert_int_equal(opened(keyring, SEAL_RECORD, "a", bytes_slice(&first), &plaintext), STATUS_OK);
     assert_int_equal(opened(keyring, SEAL_RECORD, "b", bytes_slice(&second), &plaintext), STATUS_OK);
     assert_int_equal(keyring_searched(keyring, searched), 2);
     assert_int_equal(searched[0], 1);
     /* A value that claims another generation than its own does not open. */
-    put_generation(1, second.data);
+    generation_put(1, second.data);
     assert_int_equal(opened(keyring, SEAL_RECORD, "b", bytes_slice(&second), &plaintext), STATUS_STORE_DAMAGED);
     keyring_free(keyring);
 }
@@ -287,8 +289,8 @@ static void tokens_are_of_one_generation(void **state)
 
 static void lists_of_masking_keys_are_joined_and_cut(void **state)
 {
-    CLEANUP(secret_release) struct secret three = SECRET_INIT, all = SECRET_INIT, kept = SECRET_INIT,
-                                          other = SECRET_INIT, none = SECRET_INIT;
+    CLEANUP(secret_release)
+    struct secret three = SECRET_INIT, all = SECRET_INIT, kept = SECRET_INIT, other = SECRET_INIT, none = SECRET_INIT;
 
     (void)state;
     put_keys(3, &three);

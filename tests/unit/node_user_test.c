@@ -304,7 +304,8 @@ static void a_record_put_in_anothers_place_is_damage(void **state)
     memcpy(write.id, fixture->bob.user_id, ID_LEN);
     assert_int_equal(store->operations->read(store, STORE_USER, write.id, &old, &version), STATUS_OK);
     struct index_token name;
-    assert_int_equal(keyring_token(fixture->node->keyring, FIRST_GENERATION, 0x100, slice_text("bob"), &name), STATUS_OK);
+    assert_int_equal(keyring_token(fixture->node->keyring, FIRST_GENERATION, 0x100, slice_text("bob"), &name),
+                     STATUS_OK);
     write.tokens = &name;
     write.n_tokens = 1;
     write.expected_version = version;

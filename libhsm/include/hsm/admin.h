@@ -51,6 +51,34 @@ HSM_API hsm_status hsm_cluster_activate(hsm_cluster *cluster, const char *user, 
 HSM_API hsm_status hsm_cluster_migrate_store(hsm_cluster *node, const char *target, uint64_t *n_records);
 
 /**
+ * Begins to replace the masking key, under which nodes seal all that is stored and all that clients hold. The cluster
+ * goes on working; hsm_cluster_masking_key tells how far it is, and any node goes on when one dies. Administrators
+ * only.
+ *
+ * @param grace_s  for how many seconds, once all that is stored is sealed anew, the key before goes on opening the
+ * logins and session keys that clients hold; clients that make any call in that time notice nothing. 0 after a key was
+ * exposed
+ * @param generation  out: number of the new key; may be NULL
+ * @return HSM_OK; HSM_CLUSTER_STATE while it is being replaced already, or when a node has not taken up the key before;
+ * HSM_NOT_PERMITTED; HSM_QUORUM_NEEDED
+ */
+HSM_API hsm_status hsm_cluster_rotate_key(hsm_session *session, uint32_t grace_s, uint32_t *generation);
+
+/** How the masking key stands. `size` is set by the caller. */
+typedef struct hsm_masking_key_info {
+    size_t size;
+    uint32_t generation;           /**< number of the key: 1 from the cluster's creation on, one more each time */
+    char phase[16];                /**< "none", "sealing", "checking" or "grace" */
+    uint64_t n_done;               /**< records looked at by the last replacement */
+    uint64_t n_total;              /**< and how many there are; 0: there was none */
+    uint64_t retire_ms;            /**< in "grace": when the key before is forgotten, in ms since 1970-01-01 UTC */
+    uint8_t worker_id[HSM_ID_LEN]; /**< the node that works on it; zero: none at the moment */
+} hsm_masking_key_info;
+
+/** Asks any node. Needs no login. @return HSM_OK; HSM_INVALID_ARGUMENT when `size` is not set */
+HSM_API hsm_status hsm_cluster_masking_key(hsm_cluster *cluster, hsm_masking_key_info *info);
+
+/**
  * The certificate signing request of a node that is to join.
  *
  * @param node  the node's own socket

@@ -1,0 +1,165 @@
+/* See reseal.h. Records that are of the newest generation already are passed over. One that somebody changes at the same
+ * moment is left alone: if it was sealed under the old key then, the next pass finds it. */
+#include "rotation/reseal.h"
+
+#include <stdlib.h>
+#include "identity/member.h"
+#include "node.h"
+#include "user/account.h"
+
+#define LOOKED_AT_MAX 512u                /* records in one step */
+#define SEALED_MAX    48u                 /* of which so many are sealed anew */
+#define BYTES_MAX     ((size_t)256 << 10) /* and so many bytes: etcd takes 1.5 MiB as base64 */
+
+static const struct {
+    enum store_kind kind;
+    resealer reseal;
+} STEPS[] = {
+    {STORE_OBJECT, object_reseal},   {STORE_USER, account_reseal},       {STORE_NODE, member_reseal},
+    {STORE_LOGIN, record_reseal},    {STORE_REVOCATION, record_reseal},  {STORE_QUORUM, record_reseal},
+    {STORE_AUDIT, record_reseal},    {STORE_CLUSTER, record_reseal},
+};
+
+#define N_STEPS (sizeof(STEPS) / sizeof(*STEPS))
+
+unsigned reseal_steps(void)
+{
+    return N_STEPS;
+}
+
+/* --- some records --- */
+
+struct batch {
+    struct node *node;
+    resealer reseal;
+    uint32_t newest;
+    struct resealed memory[SEALED_MAX];
+    struct store_write writes[SEALED_MAX + 1]; /* and the progress */
+    struct bytes progress_sealed;
+    size_t n, n_bytes, n_seen;
+    uint8_t last[ID_LEN];
+};
+
+static void batch_free(struct batch **batch)
+{
+    if (!*batch)
+        return;
+    for (size_t i = 0; i < SEALED_MAX; i++)
+        resealed_release(&(*batch)->memory[i]);
+    bytes_release(&(*batch)->progress_sealed);
+    free(*batch);
+}
+
+static status_code take_record(void *context, const struct store_record *record)
+{
+    struct batch *batch = context;
+
+    if (batch->n == SEALED_MAX || batch->n_bytes >= BYTES_MAX)
+        return STATUS_PENDING; /* enough */
+    memcpy(batch->last, record->id, ID_LEN);
+    batch->n_seen++;
+    if (generation_of(record->value) >= batch->newest)
+        return STATUS_OK;
+    status_code status = batch->reseal(batch->node, record, &batch->memory[batch->n], &batch->writes[batch->n]);
+
+    if (status == STATUS_STORE_DAMAGED) { /* it opens under no key */
+        log_event(LOG_LEVEL_ERROR, "damaged record is not sealed anew", "kind", log_number(record->kind), "id",
+                  log_hex(slice_of(record->id, ID_LEN)), "detail", failure_detail(), NULL);
+        bytes_clear(&batch->memory[batch->n].value);
+        bytes_clear(&batch->memory[batch->n].tokens);
+        return STATUS_OK;
+    }
+    TRY(status);
+    batch->n_bytes += batch->writes[batch->n].value.len;
+    batch->n++;
+    return STATUS_OK;
+}
+
+static status_code gather(struct batch *batch, const struct rotation_progress *progress, bool *ended)
+{
+    struct store *store = batch->node->store;
+    status_code status =
+        store->operations->range(store, STEPS[progress->step].kind, progress->n_in_step ? progress->after : NULL, NULL,
+                                 LOOKED_AT_MAX, take_record, batch);
+
+    *ended = status == STATUS_OK && batch->n_seen < LOOKED_AT_MAX;
+    return status == STATUS_PENDING ? STATUS_OK : status;
+}
+
+/* --- writing --- */
+
+/* What this node holds in memory of a record was sealed under the key before. */
+static void forget(struct node *node, const struct store_write *write)
+{
+    if (write->kind == STORE_OBJECT)
+        objects_forget(node->objects, write->id);
+}
+
+static status_code write_all(struct batch *batch, struct rotation_progress *progress)
+{
+    struct node *node = batch->node;
+    uint64_t revision;
+
+    TRY(rotation_progress_write(node, progress, &batch->progress_sealed, &batch->writes[batch->n]));
+    TRY(node->store->operations->write(node->store, batch->writes, batch->n + 1, &revision));
+    for (size_t i = 0; i < batch->n; i++)
+        forget(node, &batch->writes[i]);
+    node_wrote(node, revision);
+    progress->version++;
+    return STATUS_OK;
+}
+
+/* One of the records, or the progress, was changed by somebody else: each by itself, the progress last. */
+static status_code write_each(struct batch *batch, struct rotation_progress *progress)
+{
+    struct store *store = batch->node->store;
+    uint64_t revision;
+
+    for (size_t i = 0; i < batch->n; i++) {
+        status_code status = store->operations->write(store, &batch->writes[i], 1, &revision);
+
+        if (status == STATUS_CONFLICT || status == STATUS_ALREADY_EXISTS)
+            continue;
+        TRY(status);
+        forget(batch->node, &batch->writes[i]);
+        node_wrote(batch->node, revision);
+    }
+    batch->n = 0;
+    bytes_clear(&batch->progress_sealed);
+    return write_all(batch, progress);
+}
+
+static void move_on(struct rotation_progress *progress, const struct batch *batch, bool ended)
+{
+    progress->n_done += batch->n_seen;
+    progress->n_in_step += batch->n_seen;
+    if (batch->n_seen)
+        memcpy(progress->after, batch->last, ID_LEN);
+    if (!ended)
+        return;
+    progress->step++;
+    progress->n_in_step = 0;
+    memset(progress->after, 0, ID_LEN);
+}
+
+status_code reseal_some(struct node *node, struct rotation_progress *progress)
+{
+    CLEANUP(batch_free) struct batch *batch = calloc(1, sizeof(*batch));
+    struct rotation_progress next = *progress;
+    bool ended;
+
+    CHECK(batch, STATUS_OUT_OF_MEMORY, "no memory to seal records anew");
+    CHECK(progress->step < N_STEPS, STATUS_INTERNAL, "there is no step %u", progress->step);
+    batch->node = node;
+    batch->reseal = STEPS[progress->step].reseal;
+    batch->newest = progress->generation;
+    TRY(gather(batch, progress, &ended));
+    move_on(&next, batch, ended);
+    status_code status = write_all(batch, &next);
+
+    if ((status == STATUS_CONFLICT || status == STATUS_ALREADY_EXISTS) && batch->n)
+        status = write_each(batch, &next);
+    TRY(status);
+    *progress = next;
+    return STATUS_OK;
+}

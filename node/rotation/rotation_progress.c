@@ -1,0 +1,71 @@
+/* See rotation_progress.h. */
+#include "rotation/rotation_progress.h"
+
+enum { REQUEST_ID = 1, GENERATION, WORKER_ID, PASS, STEP, AFTER, N_IN_STEP, N_DONE, N_TOTAL, N_ENTRIES };
+
+static const struct schema_entry entries[N_ENTRIES] = {
+    [REQUEST_ID] = {"REQUEST_ID", VALUE_BIN, ID_LEN, NULL},
+    [GENERATION] = {"GENERATION", VALUE_UINT, UINT32_MAX, NULL},
+    [WORKER_ID] = {"WORKER_ID", VALUE_BIN, ID_LEN, NULL},
+    [PASS] = {"PASS", VALUE_UINT, 2, NULL},
+    [STEP] = {"STEP", VALUE_UINT, STORE_KIND_MAX, NULL},
+    [AFTER] = {"AFTER", VALUE_BIN, ID_LEN, NULL},
+    [N_IN_STEP] = {"N_IN_STEP", VALUE_UINT, UINT64_MAX, NULL},
+    [N_DONE] = {"N_DONE", VALUE_UINT, UINT64_MAX, NULL},
+    [N_TOTAL] = {"N_TOTAL", VALUE_UINT, UINT64_MAX, NULL},
+};
+static const struct schema schema = {"rotation field", entries, N_ENTRIES};
+
+static const uint8_t record_id[ID_LEN];
+
+static void copy_id(const struct values *values, uint32_t entry, uint8_t id[ID_LEN])
+{
+    struct slice value = values_bytes(values, entry);
+
+    if (value.len == ID_LEN)
+        memcpy(id, value.data, ID_LEN);
+}
+
+status_code rotation_progress_read(struct node *node, struct rotation_progress *progress)
+{
+    CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
+    struct values values;
+
+    *progress = (struct rotation_progress){.version = 0};
+    status_code status = record_read(node, STORE_ROTATION, record_id, &plaintext, &progress->version);
+    if (status == STATUS_OBJECT_NOT_FOUND)
+        return STATUS_OK;
+    TRY(status);
+    TRY(record_decode(&schema, &plaintext, &values));
+    copy_id(&values, REQUEST_ID, progress->request_id);
+    copy_id(&values, WORKER_ID, progress->worker_id);
+    copy_id(&values, AFTER, progress->after);
+    progress->generation = (uint32_t)values_uint(&values, GENERATION, 0);
+    progress->pass = (unsigned)values_uint(&values, PASS, 1);
+    progress->step = (unsigned)values_uint(&values, STEP, 0);
+    progress->n_in_step = values_uint(&values, N_IN_STEP, 0);
+    progress->n_done = values_uint(&values, N_DONE, 0);
+    progress->n_total = values_uint(&values, N_TOTAL, 0);
+    return STATUS_OK;
+}
+
+status_code rotation_progress_write(struct node *node, const struct rotation_progress *progress, struct bytes *sealed,
+                                    struct store_write *write)
+{
+    CLEANUP(bytes_release) struct bytes plaintext = BYTES_INIT;
+    struct values values;
+
+    values_init(&values);
+    values_put_bytes(&values, REQUEST_ID, slice_of(progress->request_id, ID_LEN));
+    values_put_bytes(&values, WORKER_ID, slice_of(progress->worker_id, ID_LEN));
+    values_put_bytes(&values, AFTER, slice_of(progress->after, ID_LEN));
+    values_put_uint(&values, GENERATION, progress->generation);
+    values_put_uint(&values, PASS, progress->pass);
+    values_put_uint(&values, STEP, progress->step);
+    values_put_uint(&values, N_IN_STEP, progress->n_in_step);
+    values_put_uint(&values, N_DONE, progress->n_done);
+    values_put_uint(&values, N_TOTAL, progress->n_total);
+    values_encode(&schema, &values, &plaintext);
+    TRY(bytes_ok(&plaintext));
+    return record_prepare(node, STORE_ROTATION, record_id, progress->version, bytes_slice(&plaintext), sealed, write);
+}

@@ -1,0 +1,24 @@
+/* How far a rotation is: the one record of kind STORE_ROTATION. Whoever works on it rewrites the record with every step,
+ * and so knows by its version that nobody else does. */
+#pragma once
+
+#include "seal/record.h"
+
+struct rotation_progress {
+    uint64_t version; /* of the record; 0: there is none */
+    uint8_t request_id[ID_LEN];
+    uint32_t generation; /* that it leads to */
+    uint8_t worker_id[ID_LEN]; /* zero: whoever likes */
+    unsigned pass;             /* 1 or 2 */
+    unsigned step;             /* of the kinds in reseal.c */
+    uint8_t after[ID_LEN];     /* how far in that kind */
+    uint64_t n_in_step;        /* records of it looked at */
+    uint64_t n_done, n_total;
+};
+
+/** All zero when there is none. */
+status_code rotation_progress_read(struct node *node, struct rotation_progress *progress);
+
+/** The write that replaces it; it refers to `sealed`. */
+status_code rotation_progress_write(struct node *node, const struct rotation_progress *progress, struct bytes *sealed,
+                                    struct store_write *write);
