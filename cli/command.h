@@ -55,6 +55,9 @@ extern const unsigned N_COMMANDS;
 
 /* context.c: each prints what went wrong and returns the exit status to leave with; 0 on success. */
 int context_cluster(struct context *context); /* opens the cluster (or the endpoint) */
+
+/** The same for showing how nodes are: does not wait long for one that does not answer. */
+int context_cluster_impatient(struct context *context);
 int context_session(struct context *context); /* and logs in */
 void context_close(struct context *context);
 
@@ -142,6 +145,9 @@ int run_cluster_describe(struct context *context);
 int run_cluster_watch(struct context *context);
 int run_node_list(struct context *context);
 int run_node_describe(struct context *context);
+int run_node_csr(struct context *context);
+int run_node_renew(struct context *context);
+int run_node_replace(struct context *context);
 int run_node_join(struct context *context);
 int run_node_drain(struct context *context);
 int run_node_remove(struct context *context);

@@ -1,7 +1,11 @@
 /* The cluster and the login that a command works with, and how its failures are told. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "command.h"
+
+#define IMPATIENT_MS   2000
+#define IMPATIENT_TEXT "2000"
 
 static int exit_status_of(hsm_status status)
 {
@@ -53,6 +57,17 @@ static int load_config(struct context *context)
     if (context->options.password_file)
         CALL("configuration", hsm_config_set(context->config, "password-file", context->options.password_file));
     return EXIT_OK;
+}
+
+int context_cluster_impatient(struct context *context)
+{
+    char text[24] = "";
+    size_t len = sizeof(text);
+
+    STEP(load_config(context));
+    if (hsm_config_get(context->config, "timeout-ms", text, &len) != HSM_OK || strtol(text, NULL, 10) > IMPATIENT_MS)
+        CALL("configuration", hsm_config_set(context->config, "timeout-ms", IMPATIENT_TEXT));
+    return context_cluster(context);
 }
 
 int context_cluster(struct context *context)

@@ -15,9 +15,9 @@ static bool is_under_way(const hsm_masking_key_info *info)
 
 static json_t *info_json(const hsm_masking_key_info *info)
 {
-    json_t *object = json_pack("{s:I, s:s, s:I, s:I}", "generation", (json_int_t)info->generation, "replacement",
-                               info->phase, "records_done", (json_int_t)info->n_done, "records_total",
-                               (json_int_t)info->n_total);
+    json_t *object =
+        json_pack("{s:I, s:s, s:I, s:I}", "generation", (json_int_t)info->generation, "replacement", info->phase,
+                  "records_done", (json_int_t)info->n_done, "records_total", (json_int_t)info->n_total);
 
     if (is_under_way(info))
         json_object_set_new(object, "worker", json_hex(info->worker_id, HSM_ID_LEN));
@@ -65,8 +65,9 @@ int run_cluster_rotate_key(struct context *context)
         CALL("cluster rotate-key", hsm_cluster_masking_key(context->cluster, &info));
     } else {
         CALL("cluster rotate-key", wait_for_it(context, &info));
-        say(context, "The masking key was replaced. Make a backup now: older ones open with the recovery key as before, "
-                     "older snapshots of etcd are of no use once the key before is forgotten.");
+        say(context,
+            "The masking key was replaced. Make a backup now: older ones open with the recovery key as before, "
+            "older snapshots of etcd are of no use once the key before is forgotten.");
     }
     json_auto_t *object = info_json(&info);
 

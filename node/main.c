@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "hardening.h"
+#include "identity/presence.h"
 #include "node.h"
 #include "notify.h"
 #include "server/server.h"
@@ -172,6 +173,7 @@ static void serve_until_stopped(struct node *node, const sigset_t *signals)
         log_event(LOG_LEVEL_INFO, "stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
         notify_systemd("STOPPING=1");
         atomic_store(&node->state, NODE_DRAINING);
+        presence_tell(node);
         drain(node, signals);
         return;
     }

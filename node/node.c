@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "backup/backup.h"
 #include "identity/member.h"
+#include "identity/presence.h"
 #include "rotation/rotation.h"
 #include "server/server.h"
 #include "store/etcd_client.h"
@@ -127,12 +128,22 @@ status_code node_cluster_changed(struct node *node)
     return STATUS_OK;
 }
 
+status_code node_members_changed(struct node *node)
+{
+    uint64_t version;
+    TRY(members_version(node, &version));
+    if (atomic_exchange(&node->cluster_version, version) != version)
+        log_event(LOG_LEVEL_INFO, "protocol version of the cluster", "version", log_number((long long)version), NULL);
+    return STATUS_OK;
+}
+
 void node_was_removed(struct node *node)
 {
     if (atomic_exchange(&node->state, NODE_DRAINING) == NODE_DRAINING)
         return;
     log_event(LOG_LEVEL_ERROR, "removed from the cluster", "hint",
               "an administrator removed this node: it stops; delete its state folder", NULL);
+    presence_tell(node);
     kill(getpid(), SIGTERM); /* the orderly way out: main() drains and stops */
 }
 
@@ -219,6 +230,7 @@ static status_code open_parts(struct node *node)
     TRY(objects_open(node, &node->objects));
     TRY(audit_open(node, &node->audit));
     TRY(node_cluster_changed(node));
+    TRY(node_members_changed(node));
     TRY(tail_start(node, &node->tail));
     TRY(rotation_start(node->rotation));
     return backups_open(node, &node->backups);
@@ -295,6 +307,7 @@ status_code node_start(const struct node_config *config, struct node **node)
     made->config.log.file = made->config.log_file[0] ? made->config.log_file : NULL;
     pthread_mutex_init(&made->lock, NULL);
     atomic_store(&made->clock_offset_ms, INT64_MIN / 2);
+    atomic_store(&made->cluster_version, PROTOCOL_VERSION);
     made->started_ms = node_now_ms(made);
     status_code code = start_parts(made);
     if (code != STATUS_OK) {

@@ -34,11 +34,13 @@ struct node {
     struct backups *backups; /* the automatic ones; NULL: none */
     struct metrics_server *metrics;
     _Atomic(enum node_state) state;
-    _Atomic bool cluster_active; /* the first administrator exists */
-    _Atomic uint64_t revision;   /* of the store, up to which the caches are right */
-    _Atomic bool stale;          /* beyond staleness-limit-s: keys are not served */
-    struct tail *tail;           /* follows the store's changes */
-    struct server *server;       /* listeners, workers, slow pool */
+    _Atomic bool cluster_active;      /* the first administrator exists */
+    _Atomic uint64_t revision;        /* of the store, up to which the caches are right */
+    _Atomic uint64_t cluster_version; /* of the protocol: what all members speak */
+    _Atomic bool announced;           /* this node's member record says where it is */
+    _Atomic bool stale;               /* beyond staleness-limit-s: keys are not served */
+    struct tail *tail;                /* follows the store's changes */
+    struct server *server;            /* listeners, workers, slow pool */
     uint64_t started_ms;
     _Atomic int64_t clock_offset_ms; /* wall clock minus monotonic clock, at its highest so far */
     _Atomic bool clock_held;         /* the wall clock went back: the monotonic one goes on from where it was */
@@ -83,6 +85,9 @@ const char *node_state_name(enum node_state state);
 
 /** The cluster's record changed in the store: looks whether the cluster is active, and which masking keys it has. */
 status_code node_cluster_changed(struct node *node);
+
+/** The set of members changed, or one of them: looks which protocol version all speak. */
+status_code node_members_changed(struct node *node);
 
 /** An administrator removed this node from the cluster: it drains and stops. */
 void node_was_removed(struct node *node);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "identity/member.h"
+#include "identity/presence.h"
 #include "identity/state_file.h"
 #include "node.h"
 
@@ -97,11 +98,14 @@ status_code node_announce(struct node *node)
 {
     status_code code = members_put_own(node);
 
-    /* Existing keys are served all the same; the other nodes go on naming the address that they know. */
+    /* Existing keys are served all the same; the other nodes go on naming the address that they know. It is announced
+     * when the store is back (rotation_worker.c confirms what the member record says). */
     if (code == STATUS_STORE_UNAVAILABLE)
-        log_event(LOG_LEVEL_WARNING, "address not announced", "detail", failure_detail(), "hint",
-                  "restart this node when the store is back", NULL);
+        log_event(LOG_LEVEL_WARNING, "address not announced yet", "detail", failure_detail(), NULL);
     else
         TRY(code);
+    atomic_store(&node->announced, true);
+    presence_tell(node);
+    TRY(node_members_changed(node));
     return node_write_ready(node);
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 #include "identity/member.h"
 #include "node.h"
 
@@ -15,6 +16,7 @@ struct tail {
     pthread_mutex_t lock; /* guards `stopping` */
     pthread_cond_t wake;
     bool stopping;
+    time_t sampled_s;    /* when the load was looked at; of the thread alone */
     status_code failing; /* of the last pass; of the thread alone, so that a failure is logged once */
 };
 
@@ -30,6 +32,7 @@ static void reached(struct node *node, uint64_t revision)
 struct pass {
     struct node *node;
     bool cluster_changed;
+    bool members_changed;
     bool own_record_changed;
 };
 
@@ -42,6 +45,7 @@ static status_code pass_on(void *context, const struct store_change *change)
         pass->cluster_changed = true;
         return STATUS_OK;
     case STORE_NODE:
+        pass->members_changed = true;
         pass->own_record_changed |= memcmp(change->id, identity_node_id(node->identity), ID_LEN) == 0;
         return STATUS_OK;
     case STORE_USER:
@@ -74,6 +78,8 @@ static status_code finish_pass(const struct pass *pass, uint64_t revision)
 {
     if (pass->cluster_changed)
         TRY(node_cluster_changed(pass->node));
+    if (pass->members_changed)
+        TRY(node_members_changed(pass->node));
     if (pass->own_record_changed)
         TRY(check_own_record(pass->node));
     reached(pass->node, revision);
@@ -84,7 +90,7 @@ static status_code finish_pass(const struct pass *pass, uint64_t revision)
  * changes in between is seen by the next pass. */
 static status_code forget_all(struct node *node)
 {
-    const struct pass everything = {node, true, true};
+    const struct pass everything = {node, true, true, true};
     uint64_t revision = 0;
     TRY(node->store->operations->revision(node->store, &revision));
     users_forget_all(node->users);
@@ -139,12 +145,25 @@ static void check_age(struct node *node)
                   "age_ms", log_number((long long)age_ms), "limit_ms", log_number((long long)limit_ms), NULL);
 }
 
+static void sample_load(struct tail *tail)
+{
+    const unsigned workers = tail->node->config.workers;
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec == tail->sampled_s)
+        return;
+    tail->sampled_s = now.tv_sec;
+    metrics_sample_load(workers ? workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
+}
+
 static void *run(void *context)
 {
     struct tail *tail = context;
     while (rest(tail)) {
         status_code code = tail_catch_up(tail);
         check_age(tail->node);
+        sample_load(tail);
         if (code != STATUS_OK && code != tail->failing)
             log_event(LOG_LEVEL_ERROR, "store cannot be followed", "status", status_name(code), "detail",
                       failure_detail(), NULL);

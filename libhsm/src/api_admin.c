@@ -184,6 +184,20 @@ hsm_status hsm_node_admit(hsm_cluster *node, const char *certificate_pem, const 
     return API(node_admit(node, certificate_pem, ca_certificate_pem, handover, handover_len));
 }
 
+static status_code node_renew(hsm_cluster *node, const char *certificate_pem)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, node, OP_NODE_RENEW));
+    TRY(call_put_text(&call, FIELD_CERTIFICATE, certificate_pem, "certificate"));
+    return call_run(&call);
+}
+
+hsm_status hsm_node_renew(hsm_cluster *node, const char *certificate_pem)
+{
+    return API(node_renew(node, certificate_pem));
+}
+
 static status_code node_drain(hsm_cluster *node, int drain)
 {
     CLEANUP(call_release) struct call call;

@@ -17,6 +17,10 @@ static status_code take_node(struct records *records, const struct values *recor
     node->state = records_text(records, values_bytes(record, FIELD_STATE_NAME));
     node->certificate_hash = hash.len ? records_bytes(records, hash) : NULL;
     node->certificate_hash_len = hash.len;
+    node->version = records_text(records, values_bytes(record, FIELD_VALUE_TEXT));
+    node->started_ms = values_uint(record, FIELD_TIME_MS, 0);
+    node->protocol_version = (uint32_t)values_uint(record, FIELD_VERSION, 0);
+    node->key_generation = (uint32_t)values_uint(record, FIELD_KEY_GENERATION, 0);
     return STATUS_OK;
 }
 

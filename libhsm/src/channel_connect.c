@@ -2,7 +2,7 @@
 #include <poll.h>
 #include "core_internal.h"
 
-static status_code hello_message(struct bytes *message)
+static status_code hello_message(uint64_t version, struct bytes *message)
 {
     struct values header, fields;
 
@@ -11,40 +11,73 @@ static status_code hello_message(struct bytes *message)
     values_put_uint(&fields, FIELD_VERSION_MIN, PROTOCOL_VERSION_MIN);
     values_put_uint(&fields, FIELD_VERSION_MAX, PROTOCOL_VERSION);
     values_put_bytes(&fields, FIELD_NAME, slice_text("libhsm"));
-    message_begin(message, &header, 1);
+    message_begin(message, version, &header, 1);
     message_append_request(message, OP_HELLO, &fields);
     return bytes_ok(message);
 }
 
-/* The version handshake, once a connection: tells who is there. */
-static status_code hello(struct channel *channel, struct link *link, uint64_t until_ns)
+static status_code exchange(struct link *link, struct slice request, uint64_t until_ns, struct slice *reply)
 {
-    CLEANUP(bytes_release) struct bytes request = BYTES_INIT;
-    struct message message;
-    struct values answer;
-    struct slice reply;
-    status_code status;
     uint32_t id = 0;
 
-    TRY(hello_message(&request));
-    TRY(link->operations->send(link, HELLO_ID, bytes_slice(&request)));
+    TRY(link->operations->send(link, HELLO_ID, request));
     for (;;) {
         uint64_t now = platform_now_ns();
 
-        TRY(link->operations->receive(link, &id, &reply));
+        TRY(link->operations->receive(link, &id, reply));
         if (id == HELLO_ID)
-            break;
+            return STATUS_OK;
         CHECK(now < until_ns, STATUS_UNAVAILABLE, "no answer in time");
         struct pollfd poll_fd = {.fd = link->operations->fd(link), .events = POLLIN};
 
         if (!id)
             poll(&poll_fd, 1, (int)((until_ns - now) / 1000000) + 1);
     }
-    TRY(message_open(reply, &message));
-    CHECK(message.n == 1, STATUS_PROTOCOL_ERROR, "the node did not answer the version handshake");
-    TRY(message_next_answer(&message, &status, &answer));
+}
+
+static status_code take_hello(struct channel *channel, struct message *message)
+{
+    struct values answer;
+    status_code status;
+
+    CHECK(message->n == 1, STATUS_PROTOCOL_ERROR, "the node did not answer the version handshake");
+    TRY(message_next_answer(message, &status, &answer));
     CHECK(status == STATUS_OK, status, "the node refused the version handshake");
+    uint64_t version = values_uint(&answer, FIELD_VERSION, PROTOCOL_VERSION);
+
+    CHECK(version >= PROTOCOL_VERSION_MIN && version <= PROTOCOL_VERSION, STATUS_VERSION_MISMATCH,
+          "the node chose protocol version %llu, which was not offered", (unsigned long long)version);
+    channel->version = version;
     return node_introduce(channel->node, &answer);
+}
+
+/* A newer version that both understand, when the node refused the one that was tried; 0: there is none. */
+static uint64_t version_wanted(const struct message *message)
+{
+    uint64_t oldest = values_uint(&message->header, FIELD_VERSION_MIN, 0);
+
+    if (message->n != 0 || values_uint(&message->header, FIELD_STATUS, STATUS_OK) != STATUS_VERSION_MISMATCH)
+        return 0;
+    return oldest > PROTOCOL_VERSION_MIN && oldest <= PROTOCOL_VERSION ? oldest : 0;
+}
+
+/* The version handshake, once a connection: tells who is there. It is said in the oldest version that is spoken here,
+ * which a node of any age that can be talked to is likely to understand. */
+static status_code hello(struct channel *channel, struct link *link, uint64_t until_ns)
+{
+    uint64_t version = PROTOCOL_VERSION_MIN;
+    struct message message;
+
+    do {
+        CLEANUP(bytes_release) struct bytes request = BYTES_INIT;
+        struct slice reply;
+
+        TRY(hello_message(version, &request));
+        TRY(exchange(link, bytes_slice(&request), until_ns, &reply));
+        TRY(message_open(reply, &message));
+        version = version == PROTOCOL_VERSION_MIN ? version_wanted(&message) : 0; /* asked twice at most */
+    } while (version);
+    return take_hello(channel, &message);
 }
 
 static status_code open_transport(struct channel *channel, uint64_t until_ns, struct link **link)

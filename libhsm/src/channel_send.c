@@ -150,7 +150,7 @@ static status_code encode(struct channel *channel, const struct flight *flight)
         values_put_bytes(&header, FIELD_TICKET, bytes_slice(&ticket));
     values_put_uint(&header, FIELD_REVISION, atomic_load_explicit(&core->revision, memory_order_relaxed));
     bytes_clear(&channel->message);
-    message_begin(&channel->message, &header, flight->n);
+    message_begin(&channel->message, channel->version, &header, flight->n);
     for (unsigned i = 0; i < flight->n; i++)
         bytes_append(&channel->message, flight->ops[i]->encoded.data, flight->ops[i]->encoded.len);
     return bytes_ok(&channel->message);

@@ -87,6 +87,7 @@ struct channel {
     pthread_mutex_t lock; /* guards all below */
     struct node_entry *node;
     struct link *link;
+    uint64_t version;    /* of the protocol, as agreed on this connection */
     uint64_t generation; /* of link: for sets that watch its descriptor */
     bool broken;         /* to be closed by the last thread that polls its descriptor */
     unsigned n_polling;

@@ -246,19 +246,42 @@ status_code identity_csr(struct identity *identity, struct bytes *csr)
     return certificate_request(identity->key, identity->name, identity->node_id, hosts, csr);
 }
 
+static status_code check_renewed(struct identity *identity, X509 *certificate)
+{
+    TRY(identity_check_own(identity, certificate));
+    return certificate_check(certificate, identity->ca);
+}
+
+/** Afterwards *certificate is the one before. */
+static void swap_certificate(struct identity *identity, X509 **certificate)
+{
+    pthread_mutex_lock(&identity->lock);
+    X509 *before = identity->certificate;
+    identity->certificate = *certificate;
+    *certificate = before;
+    pthread_mutex_unlock(&identity->lock);
+}
+
 status_code identity_reload(struct identity *identity)
 {
     CLEANUP(certificate_free) X509 *certificate = NULL;
     if (identity_state(identity) != IDENTITY_MEMBER)
         return STATUS_OK;
     TRY(load_certificate(identity, CERTIFICATE_FILE, &certificate));
-    TRY(identity_check_own(identity, certificate));
-    TRY(certificate_check(certificate, identity->ca));
+    TRY(check_renewed(identity, certificate));
+    swap_certificate(identity, &certificate);
+    return STATUS_OK;
+}
 
-    pthread_mutex_lock(&identity->lock);
-    X509 *before = identity->certificate;
-    identity->certificate = certificate;
-    certificate = before;
-    pthread_mutex_unlock(&identity->lock);
+status_code identity_renew(struct identity *identity, struct slice certificate_pem)
+{
+    CLEANUP(certificate_free) X509 *certificate = NULL;
+    CLEANUP(bytes_release) struct bytes pem = BYTES_INIT;
+    CHECK(identity_state(identity) == IDENTITY_MEMBER, STATUS_CLUSTER_STATE, "this node has no certificate yet");
+    TRY(certificate_parse(certificate_pem, "the new certificate", &certificate));
+    TRY(check_renewed(identity, certificate));
+    TRY(certificate_encode_pem(certificate, &pem));
+    TRY(state_file_write(identity->folder, CERTIFICATE_FILE, bytes_slice(&pem)));
+    swap_certificate(identity, &certificate);
     return STATUS_OK;
 }

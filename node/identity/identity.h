@@ -36,6 +36,8 @@ status_code identity_certificate(struct identity *identity, uint8_t hash[32], st
 int identity_folder(const struct identity *identity);
 /** Reads node.pem of the state folder again, if it was renewed; a certificate that does not fit changes nothing. */
 status_code identity_reload(struct identity *identity);
+/** Takes a new certificate, and keeps it as node.pem. STATUS_TLS_ERROR when it does not fit. */
+status_code identity_renew(struct identity *identity, struct slice certificate_pem);
 
 /** A copy of the masking keys, as in seal/masking_keys.h. */
 status_code identity_masking_keys(struct identity *identity, struct secret *masking_keys);

@@ -5,7 +5,9 @@
  * version, so the count that each looked at holds; nor can one add a member while another makes out who they are. */
 #include "identity/member.h"
 
+#include <stdlib.h>
 #include "identity/certificate.h"
+#include "identity/presence.h"
 #include "node.h"
 #include "protocol/writer.h"
 #include "seal/index.h"
@@ -109,11 +111,16 @@ static status_code count_member(void *context, const struct values *member)
 struct listing {
     struct bytes encoded; /* the value sets, without the array's head */
     uint64_t n;
+    struct presence presence;
 };
 
-static void listing_release(struct listing *listing)
+static void listing_free(struct listing **listing)
 {
-    bytes_release(&listing->encoded);
+    if (!*listing)
+        return;
+    bytes_release(&(*listing)->encoded);
+    presence_release(&(*listing)->presence);
+    free(*listing);
 }
 
 static status_code list_member(void *context, const struct values *member)
@@ -121,6 +128,7 @@ static status_code list_member(void *context, const struct values *member)
     struct listing *listing = context;
     struct values told = *member;
     values_remove(&told, FIELD_CERTIFICATE);
+    presence_put(&listing->presence, &told);
     values_encode(&FIELD_SCHEMA, &told, &listing->encoded);
     listing->n++;
     return bytes_ok(&listing->encoded);
@@ -128,14 +136,31 @@ static status_code list_member(void *context, const struct values *member)
 
 status_code members_list(struct node *node, struct bytes *records, uint64_t *n_members)
 {
-    CLEANUP(listing_release) struct listing listing = {.encoded = BYTES_INIT};
-    TRY(members_each(node, list_member, &listing));
-    write_array(records, (uint32_t)listing.n);
-    bytes_append(records, listing.encoded.data, listing.encoded.len);
+    CLEANUP(listing_free) struct listing *listing = calloc(1, sizeof *listing);
+    CHECK(listing, STATUS_OUT_OF_MEMORY, "no memory for a list of members");
+    presence_read(node, &listing->presence);
+    TRY(members_each(node, list_member, listing));
+    write_array(records, (uint32_t)listing->n);
+    write_encoded(records, bytes_slice(&listing->encoded));
     TRY(bytes_ok(records));
     if (n_members)
-        *n_members = listing.n;
+        *n_members = listing->n;
     return STATUS_OK;
+}
+
+static status_code take_lowest(void *context, const struct values *member)
+{
+    uint64_t version = values_uint(member, FIELD_VERSION, PROTOCOL_VERSION_MIN), *lowest = context;
+    /* One that was approved and has not come up yet says nothing: it is not asked by clients either. */
+    if (has_state(member, SERVING) && version < *lowest)
+        *lowest = version;
+    return STATUS_OK;
+}
+
+status_code members_version(struct node *node, uint64_t *version)
+{
+    *version = PROTOCOL_VERSION;
+    return members_each(node, take_lowest, version);
 }
 
 /* Writing. */
@@ -296,25 +321,6 @@ status_code members_put_own(struct node *node)
     values_put_bytes(&values, FIELD_ADDRESS, slice_text(address));
     values_put_bytes(&values, FIELD_ZONE, slice_text(node->config.zone));
     return members_put(node, &values);
-}
-
-static status_code put_own_key_once(struct node *node)
-{
-    CLEANUP(member_release) struct member own = {.storage = BYTES_INIT};
-    TRY(read_member(node, identity_node_id(node->identity), &own));
-    if (own.version == 0 || has_state(&own.values, REMOVED) ||
-        values_uint(&own.values, FIELD_KEY_GENERATION, 0) == keyring_newest(node->keyring))
-        return STATUS_OK;
-    values_put_uint(&own.values, FIELD_KEY_GENERATION, keyring_newest(node->keyring));
-    return write_member(node, &own.values, own.version);
-}
-
-status_code members_put_own_key(struct node *node)
-{
-    status_code code = STATUS_CONFLICT;
-    for (int attempt = 0; attempt < ATTEMPTS_MAX && is_conflict(code); attempt++)
-        code = put_own_key_once(node);
-    return code;
 }
 
 static status_code remove_once(struct node *node, const uint8_t node_id[ID_LEN])

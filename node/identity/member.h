@@ -22,14 +22,15 @@ status_code members_approve(struct node *node, const uint8_t node_id[ID_LEN], st
 /** Records this node as serving, with the address that clients are to use, if anything of that is new. */
 status_code members_put_own(struct node *node);
 
-/** Records which masking key this node has, if it is recorded at all and tells another one. */
-status_code members_put_own_key(struct node *node);
-
 /** Writes a member as given (all fields), in place of what there is of it; compare-and-swap with retry. */
 status_code members_put(struct node *node, const struct values *member);
 
 /** NODE_REMOVE. STATUS_OBJECT_NOT_FOUND when there is no such member; harmless when repeated. */
 status_code members_remove(struct node *node, const uint8_t node_id[ID_LEN]);
+
+/** The newest protocol version that all members speak, and this node. What a newer node writes or hands out that an
+ * older one does not understand waits until this tells that there are none. */
+status_code members_version(struct node *node, uint64_t *version);
 
 typedef status_code (*member_visitor)(void *context, const struct values *member);
 
@@ -43,7 +44,8 @@ status_code members_fence(struct node *node, struct bytes *sealed, struct store_
 /** Removes all members: those of the cluster that this one was restored from. */
 status_code members_retire_all(struct node *node);
 
-/** CLUSTER_DESCRIBE: the members that are not removed, as a SETS value for RECORDS; *n_members may be NULL. */
+/** CLUSTER_DESCRIBE: the members that are not removed, with what is known of their presence, as a SETS value for
+ * RECORDS; *n_members may be NULL. */
 status_code members_list(struct node *node, struct bytes *records, uint64_t *n_members);
 
 /** For listeners: whether this is the certificate (SHA-256 of its DER) of a removed node. */

@@ -231,14 +231,41 @@ static long resident_pages(void)
     return resident;
 }
 
-static void render_process(struct bytes *page)
+static double cpu_seconds(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    double seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                     (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static _Atomic unsigned load_percent;
+
+void metrics_sample_load(unsigned n_workers)
+{
+    static double cpu_before, time_before; /* of the one thread that samples */
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    double time = (double)now.tv_sec + (double)now.tv_nsec / 1e9, cpu = cpu_seconds();
+
+    if (time_before > 0 && time > time_before)
+        atomic_store(&load_percent,
+                     (unsigned)(100 * (cpu - cpu_before) / ((time - time_before) * (n_workers ? n_workers : 1)) + 0.5));
+    cpu_before = cpu;
+    time_before = time;
+}
+
+unsigned metrics_load_percent(void)
+{
+    return atomic_load(&load_percent);
+}
+
+static void render_process(struct bytes *page)
+{
+    print_head(page, "hsmd_load_ratio", "gauge", "Processor time of the last second, of what the workers could take");
+    print(page, "hsmd_load_ratio %.2f\n", metrics_load_percent() / 100.0);
     print_head(page, "process_cpu_seconds_total", "counter", "Processor time of the process");
-    print(page, "process_cpu_seconds_total %.6f\n", seconds);
+    print(page, "process_cpu_seconds_total %.6f\n", cpu_seconds());
     print_head(page, "process_resident_memory_bytes", "gauge", "Memory of the process");
     print(page, "process_resident_memory_bytes %ld\n", resident_pages() * sysconf(_SC_PAGESIZE));
 }

@@ -34,6 +34,12 @@ void metric_operation(unsigned worker, enum operation operation, status_code sta
 int64_t metric_value(enum metric metric);
 uint64_t metric_operations_total(enum operation operation);
 
+/** To be called about once a second: how busy the process was since the last time. */
+void metrics_sample_load(unsigned n_workers);
+
+/** Processor time that the process took in the last second or so, in percent of what its workers could take. */
+unsigned metrics_load_percent(void);
+
 /** Appends the whole page. */
 void metrics_render(struct node *node, struct bytes *page);
 

@@ -33,6 +33,7 @@ status_code op_node_describe(struct call *call);
 status_code op_node_csr(struct call *call);
 status_code op_node_approve(struct call *call);
 status_code op_node_admit(struct call *call);
+status_code op_node_renew(struct call *call);
 status_code op_node_drain(struct call *call);
 status_code op_node_remove(struct call *call);
 

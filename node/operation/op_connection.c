@@ -17,7 +17,10 @@ status_code op_hello(struct call *call)
     CHECK(oldest <= PROTOCOL_VERSION && newest >= PROTOCOL_VERSION_MIN && oldest <= newest, STATUS_VERSION_MISMATCH,
           "the client speaks versions %llu to %llu, this node %u to %u", (unsigned long long)oldest,
           (unsigned long long)newest, PROTOCOL_VERSION_MIN, PROTOCOL_VERSION);
-    values_put_uint(call->answer, FIELD_VERSION, newest < PROTOCOL_VERSION ? newest : PROTOCOL_VERSION);
+    /* What all members speak: whatever a client gets from this node, the others must be able to take. */
+    uint64_t all = atomic_load_explicit(&node->cluster_version, memory_order_relaxed);
+
+    values_put_uint(call->answer, FIELD_VERSION, newest < all ? newest : all);
     values_put_bytes(call->answer, FIELD_NODE_ID, slice_of(identity_node_id(node->identity), ID_LEN));
     put_cluster_id(call);
     values_put_bytes(call->answer, FIELD_NAME, slice_text(node->config.name));

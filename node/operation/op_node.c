@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include "backup/backup.h"
 #include "identity/member.h"
+#include "identity/presence.h"
 #include "operation/handlers.h"
 #include "protocol/writer.h"
 
@@ -64,9 +65,11 @@ static status_code list_facts(struct node *node, struct bytes *facts, struct byt
     put_fact(facts, &n, "version", HSMD_VERSION);
     put_fact(facts, &n, "openssl", crypto_version());
     put_number(facts, &n, "protocol-version", PROTOCOL_VERSION);
+    put_number(facts, &n, "protocol-version-of-cluster", (int64_t)atomic_load(&node->cluster_version));
     put_number(facts, &n, "started-ms", (int64_t)node->started_ms);
     for (size_t i = 0; i < sizeof METRIC_FACTS / sizeof *METRIC_FACTS; i++)
         put_number(facts, &n, METRIC_FACTS[i].name, metric_value(METRIC_FACTS[i].metric));
+    put_number(facts, &n, "load-percent", metrics_load_percent());
     put_number(facts, &n, "store-age-ms", (int64_t)node_store_age_ms(node));
     backup_progress(&n_backed_up, &n_to_back_up);
     put_number(facts, &n, "backup-records-done", (int64_t)n_backed_up);
@@ -197,6 +200,14 @@ status_code op_node_admit(struct call *call)
     return STATUS_OK;
 }
 
+status_code op_node_renew(struct call *call)
+{
+    struct node *node = call->node;
+
+    TRY(identity_renew(node->identity, call_bytes(call, FIELD_CERTIFICATE)));
+    return node_announce(node); /* the members' list names the certificate's hash */
+}
+
 /* Draining and going. */
 
 #define FLAG_SERVE_AGAIN 1u
@@ -213,6 +224,7 @@ status_code op_node_drain(struct call *call)
     CHECK(!removed, STATUS_CLUSTER_STATE, "this node was removed from the cluster and serves no more");
     bool changed = atomic_compare_exchange_strong(&node->state, &from, to);
     CHECK(changed || from == to, STATUS_CLUSTER_STATE, "the node is %s", node_state_name(from));
+    presence_tell(node);
     TRY(node_write_ready(node));
     values_put_bytes(call->answer, FIELD_STATE_NAME, slice_text(node_state_name(to)));
     return STATUS_OK;

@@ -20,6 +20,7 @@ static const operation_handler HANDLERS[OPERATION_NUMBER_MAX + 1] = {
     [OP_NODE_APPROVE] = op_node_approve,
     [OP_NODE_ADMIT] = op_node_admit,
     [OP_NODE_DRAIN] = op_node_drain,
+    [OP_NODE_RENEW] = op_node_renew,
     [OP_NODE_REMOVE] = op_node_remove,
     [OP_USER_CREATE] = op_user_create,
     [OP_USER_DELETE] = op_user_delete,

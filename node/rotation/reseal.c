@@ -1,5 +1,5 @@
-/* See reseal.h. Records that are of the newest generation already are passed over. One that somebody changes at the same
- * moment is left alone: if it was sealed under the old key then, the next pass finds it. */
+/* See reseal.h. Records that are of the newest generation already are passed over. One that somebody changes at the
+ * same moment is left alone: if it was sealed under the old key then, the next pass finds it. */
 #include "rotation/reseal.h"
 
 #include <stdlib.h>
@@ -15,9 +15,9 @@ static const struct {
     enum store_kind kind;
     resealer reseal;
 } STEPS[] = {
-    {STORE_OBJECT, object_reseal},   {STORE_USER, account_reseal},       {STORE_NODE, member_reseal},
-    {STORE_LOGIN, record_reseal},    {STORE_REVOCATION, record_reseal},  {STORE_QUORUM, record_reseal},
-    {STORE_AUDIT, record_reseal},    {STORE_CLUSTER, record_reseal},
+    {STORE_OBJECT, object_reseal}, {STORE_USER, account_reseal},      {STORE_NODE, member_reseal},
+    {STORE_LOGIN, record_reseal},  {STORE_REVOCATION, record_reseal}, {STORE_QUORUM, record_reseal},
+    {STORE_AUDIT, record_reseal},  {STORE_CLUSTER, record_reseal},
 };
 
 #define N_STEPS (sizeof(STEPS) / sizeof(*STEPS))

@@ -29,21 +29,20 @@ status_code rotation_start(struct rotation *rotation);
 void rotation_stop(struct rotation *rotation);
 void rotation_close(struct rotation *rotation);
 
-/** The cluster record is this now: takes up a new key, settles, forgets an old one, as it says. Called from the tail, so
- * it writes nothing to the store. */
+/** The cluster record is this now: takes up a new key, settles, forgets an old one, as it says. Called from the tail,
+ * so it writes nothing to the store. */
 status_code rotation_follow(struct node *node, const struct cluster_record *cluster);
 
 /** An administrator begins one. `grace_s`: how long the old key goes on opening what clients hold. A request with the
- * same id is the same one. STATUS_CLUSTER_STATE while one is under way, or when a member has not taken up the key of the
- * one before: the detail names it. */
-status_code rotation_begin(struct node *node, const uint8_t request_id[ID_LEN], uint64_t grace_s,
-                           uint32_t *generation);
+ * same id is the same one. STATUS_CLUSTER_STATE while one is under way, or when a member has not taken up the key of
+ * the one before: the detail names it. */
+status_code rotation_begin(struct node *node, const uint8_t request_id[ID_LEN], uint64_t grace_s, uint32_t *generation);
 
 struct rotation_status {
     uint32_t generation;
-    const char *phase; /* "none", "sealing", "checking", "grace" */
-    uint64_t n_done, n_total; /* records looked at, in both passes; of the last rotation */
-    uint64_t retire_ms;       /* in "grace": when the old key is forgotten */
+    const char *phase;         /* "none", "sealing", "checking", "grace" */
+    uint64_t n_done, n_total;  /* records looked at, in both passes; of the last rotation */
+    uint64_t retire_ms;        /* in "grace": when the old key is forgotten */
     uint8_t worker_id[ID_LEN]; /* the node that works on it; zero: none at the moment */
 };
 

@@ -51,8 +51,7 @@ static status_code hand_over(void *context, const struct values *member)
     TRY(handover_version(node, id, &version));
     TRY(seal(node->keyring, SEAL_NEWEST, SEAL_HANDOVER, record_context(STORE_HANDOVER, id, version + 1, place),
              bytes_slice(&handover), sealed));
-    *write = (struct store_write){
-        .kind = STORE_HANDOVER, .expected_version = version, .value = bytes_slice(sealed)};
+    *write = (struct store_write){.kind = STORE_HANDOVER, .expected_version = version, .value = bytes_slice(sealed)};
     memcpy(write->id, id, ID_LEN);
     return STATUS_OK;
 }
@@ -147,10 +146,8 @@ status_code rotation_describe(struct node *node, struct rotation_status *status)
 
     TRY(cluster_record_read(node, &cluster));
     TRY(rotation_progress_read(node, &progress));
-    *status = (struct rotation_status){.generation = cluster.key_generation,
-                                       .phase = "none",
-                                       .n_done = progress.n_done,
-                                       .n_total = progress.n_total};
+    *status = (struct rotation_status){
+        .generation = cluster.key_generation, .phase = "none", .n_done = progress.n_done, .n_total = progress.n_total};
     memcpy(status->worker_id, progress.worker_id, ID_LEN);
     if (cluster.key_settled != cluster.key_generation)
         status->phase = progress.pass == 2 ? "checking" : "sealing";

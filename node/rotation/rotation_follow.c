@@ -17,7 +17,8 @@ static status_code read_handover(struct node *node, struct bytes *handover)
     status_code status = node->store->operations->read(node->store, STORE_HANDOVER, id, &sealed, &version);
 
     CHECK(status != STATUS_OBJECT_NOT_FOUND, STATUS_STORE_DAMAGED,
-          "the cluster has a new masking key, but hands none over to this node: remove it from the cluster, and join with "
+          "the cluster has a new masking key, but hands none over to this node: remove it from the cluster, and join "
+          "with "
           "a fresh state folder");
     TRY(status);
     status = unseal(node->keyring, SEAL_HANDOVER, record_context(STORE_HANDOVER, id, version, context),

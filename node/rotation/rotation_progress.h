@@ -1,5 +1,5 @@
-/* How far a rotation is: the one record of kind STORE_ROTATION. Whoever works on it rewrites the record with every step,
- * and so knows by its version that nobody else does. */
+/* How far a rotation is: the one record of kind STORE_ROTATION. Whoever works on it rewrites the record with every
+ * step, and so knows by its version that nobody else does. */
 #pragma once
 
 #include "seal/record.h"
@@ -7,7 +7,7 @@
 struct rotation_progress {
     uint64_t version; /* of the record; 0: there is none */
     uint8_t request_id[ID_LEN];
-    uint32_t generation; /* that it leads to */
+    uint32_t generation;       /* that it leads to */
     uint8_t worker_id[ID_LEN]; /* zero: whoever likes */
     unsigned pass;             /* 1 or 2 */
     unsigned step;             /* of the kinds in reseal.c */

@@ -111,8 +111,8 @@ static status_code begin_second_pass(struct node *node, struct rotation_progress
 }
 
 /* Rewrites the cluster record, which others may be rewriting. */
-static status_code change_cluster(struct node *node, uint32_t generation, void (*change)(struct node *node,
-                                                                                      struct cluster_record *cluster))
+static status_code change_cluster(struct node *node, uint32_t generation,
+                                  void (*change)(struct node *node, struct cluster_record *cluster))
 {
     status_code status = STATUS_CONFLICT;
 
@@ -185,14 +185,14 @@ static status_code work_if_ours(struct rotation *rotation)
 
 /* --- one round --- */
 
-/* Tells in the store that this node has the newest key. */
+/* Tells in the store that this node has the newest key. The first time it was told when the node was announced. */
 static status_code confirm(struct rotation *rotation)
 {
     uint32_t newest = keyring_newest(rotation->node->keyring);
 
-    if (rotation->confirmed == newest)
+    if (rotation->confirmed == newest || !atomic_load(&rotation->node->announced))
         return STATUS_OK;
-    TRY(members_put_own_key(rotation->node));
+    TRY(members_put_own(rotation->node));
     rotation->confirmed = newest;
     return STATUS_OK;
 }

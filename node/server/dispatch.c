@@ -257,11 +257,19 @@ static void finish(const struct exchange *exchange, struct bytes *reply)
         values_put_bytes(header, FIELD_TICKET, bytes_slice(&workspace->renewed));
     if (atomic_load_explicit(&node->state, memory_order_relaxed) == NODE_DRAINING)
         values_put_bool(header, FIELD_DRAINING, true);
-    message_begin(reply, header, exchange->message.n);
+    message_begin(reply, exchange->message.version, header, exchange->message.n);
     write_encoded(reply, bytes_slice(&workspace->answers));
 }
 
-void dispatch_refuse(struct node *node, status_code status, struct bytes *reply)
+/* A version that both understand, if there is one; 0: nothing is known of the client's. */
+static uint64_t version_for(uint64_t of_client)
+{
+    if (of_client > PROTOCOL_VERSION)
+        return PROTOCOL_VERSION;
+    return of_client < PROTOCOL_VERSION_MIN ? PROTOCOL_VERSION_MIN : of_client;
+}
+
+static void refuse(struct node *node, uint64_t version, status_code status, struct bytes *reply)
 {
     struct values header;
     char text[FAILURE_DETAIL_MAX];
@@ -275,7 +283,12 @@ void dispatch_refuse(struct node *node, status_code status, struct bytes *reply)
     if (atomic_load_explicit(&node->state, memory_order_relaxed) == NODE_DRAINING)
         values_put_bool(&header, FIELD_DRAINING, true);
     bytes_clear(reply);
-    message_begin(reply, &header, 0);
+    message_begin(reply, version_for(version), &header, 0);
+}
+
+void dispatch_refuse(struct node *node, status_code status, struct bytes *reply)
+{
+    refuse(node, 0, status, reply);
 }
 
 static uint64_t expiry(const struct values *header, uint64_t arrived_ns)
@@ -325,7 +338,7 @@ void dispatch_message(struct node *node, unsigned worker, struct peer *peer, str
     if (status == STATUS_OK)
         serve(&exchange, peer, reply);
     else
-        dispatch_refuse(node, status, reply);
+        refuse(node, exchange.message.version, status, reply);
     metric_add(worker, METRIC_BYTES_OUT, (int64_t)reply->len);
     bytes_clear(&workspace->answers);
     bytes_clear(&workspace->renewed);

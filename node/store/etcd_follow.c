@@ -482,6 +482,8 @@ static void *probe_on(void *context)
 
     while (!stopping(follower)) {
         probe(follower);
+        if (!follower_is_away(follower))
+            etcd_presence_upkeep(follower->of.presence);
         rest(follower, PROBE_MS);
     }
     return NULL;

@@ -2,7 +2,7 @@
  * revision, and so finds out that etcd is away, that a watch has gone silent, or that etcd's history went back. */
 #pragma once
 
-#include "store/etcd_record.h"
+#include "store/etcd_presence.h"
 #include "store/replica.h"
 
 #define FOLLOWER_OLDER                                                                                                 \
@@ -15,6 +15,7 @@ struct followed {
     const struct etcd_settings *settings;
     const uint8_t *cluster_id;
     struct replica *replica;
+    struct etcd_presence *presence; /* kept up by the thread that asks */
 };
 
 /** Starts both threads. What `followed` points at must outlive the follower. */

@@ -2,6 +2,7 @@
  *
  *   PREFIX/cluster              "CLUSTER-ID OFFSET FLOOR": whose the keys are; every write demands it unchanged
  *   PREFIX/head                 written with every write: its revision is the newest
+ *   PREFIX/nodes/ID             who is there, under a lease: etcd_presence.h
  *   PREFIX/records/KIND/ID      a record; KIND a digit or a letter, ID 32 hexadecimal digits
  *
  * A record's value: format 1 (1 byte), version (8, big-endian), number of tokens (1), the tokens, the sealed value.

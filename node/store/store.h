@@ -78,6 +78,10 @@ status_code store_check_floor(const struct store_write *writes, size_t n, uint64
 typedef status_code (*store_visitor)(void *context, const struct store_record *record);
 typedef status_code (*store_change_visitor)(void *context, const struct store_change *change);
 
+#define PRESENCE_MAX 512u
+
+typedef status_code (*presence_visitor)(void *context, const uint8_t node_id[ID_LEN], struct slice value);
+
 struct store_operations {
     void (*close)(struct store *store);
 
@@ -120,6 +124,13 @@ struct store_operations {
 
     /** Raises the floor to a generation; harmless when it is there already. */
     status_code (*raise_floor)(struct store *store, uint32_t generation);
+
+    /** Says that this node is there, with a value (at most PRESENCE_MAX bytes) that the others see; again to change it.
+     * It holds as long as the store is open and the engine hears of this node: soon after a crash it is over. */
+    status_code (*be_present)(struct store *store, const uint8_t node_id[ID_LEN], struct slice value);
+
+    /** Who is there. STATUS_STORE_UNAVAILABLE when the engine cannot say. */
+    status_code (*each_present)(struct store *store, presence_visitor visit, void *context);
 
     /** All records as they are at one revision. Writers go on meanwhile. */
     status_code (*snapshot)(struct store *store, const struct snapshot_visitor *visitor, void *context);

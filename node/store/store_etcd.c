@@ -14,6 +14,7 @@ struct store_etcd {
     uint8_t cluster_id[ID_LEN];
     struct etcd_client *client;
     struct replica replica;
+    struct etcd_presence *presence;
     struct follower *follower;
 };
 
@@ -68,6 +69,18 @@ static status_code etcd_store_revision(struct store *store, uint64_t *revision)
 static status_code etcd_store_snapshot(struct store *store, const struct snapshot_visitor *visitor, void *context)
 {
     return replica_of(store)->operations->snapshot(replica_of(store), visitor, context);
+}
+
+/* --- who is there --- */
+
+static status_code etcd_be_present(struct store *store, const uint8_t node_id[ID_LEN], struct slice value)
+{
+    return etcd_presence_put(etcd_of(store)->presence, node_id, value);
+}
+
+static status_code etcd_each_present(struct store *store, presence_visitor visit, void *context)
+{
+    return etcd_presence_each(etcd_of(store)->presence, visit, context);
 }
 
 /* --- how new it is --- */
@@ -204,7 +217,10 @@ static void etcd_store_close(struct store *base)
 {
     struct store_etcd *store = etcd_of(base);
 
+    bool away = store->follower && follower_is_away(store->follower);
+
     follower_stop(store->follower);
+    etcd_presence_close(store->presence, away);
     replica_close(&store->replica);
     etcd_client_close(store->client);
     free(store);
@@ -223,6 +239,8 @@ static const struct store_operations operations = {
     .wait = etcd_store_wait,
     .age = etcd_store_age,
     .raise_floor = etcd_raise_floor,
+    .be_present = etcd_be_present,
+    .each_present = etcd_each_present,
     .snapshot = etcd_store_snapshot,
 };
 
@@ -242,7 +260,8 @@ static status_code catch_up(struct store_etcd *store)
 /* With etcd there, the replica must be up to date before the node serves; without, any replica will do. */
 static status_code begin(struct store_etcd *store)
 {
-    const struct followed followed = {store->client, &store->settings, store->cluster_id, &store->replica};
+    const struct followed followed = {store->client, &store->settings, store->cluster_id, &store->replica,
+                                      store->presence};
     uint64_t held;
 
     TRY(follower_start(&followed, &store->follower));
@@ -258,6 +277,7 @@ static status_code open_parts(struct store_etcd *store, const char *replica_path
 {
     TRY(replica_open(replica_path, store->cluster_id, &store->replica));
     TRY(etcd_client_open(&store->settings, &store->client));
+    TRY(etcd_presence_open(store->client, &store->settings, &store->presence));
     return begin(store);
 }
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "store/presence_files.h"
 #include "store/sqlite_scan.h"
 #include "store/sqlite_write.h"
 
@@ -14,6 +15,7 @@
 struct store_sqlite {
     struct store base;
     char *path;
+    struct presence_files *presence;
     uint8_t cluster_id[ID_LEN];
     bool has_cluster_id;
 
@@ -359,6 +361,7 @@ static void sqlite_close(struct store *base)
     pthread_mutex_destroy(&store->idle_lock);
     pthread_mutex_destroy(&store->write_lock);
     pthread_cond_destroy(&store->written);
+    presence_files_close(store->presence);
     free(store->path);
     free(store);
 }
@@ -413,6 +416,16 @@ static status_code sqlite_raise_floor(struct store *store, uint32_t generation)
     return status;
 }
 
+static status_code sqlite_be_present(struct store *store, const uint8_t node_id[ID_LEN], struct slice value)
+{
+    return presence_files_put(sqlite_of(store)->presence, node_id, value);
+}
+
+static status_code sqlite_each_present(struct store *store, presence_visitor visit, void *context)
+{
+    return presence_files_each(sqlite_of(store)->presence, visit, context);
+}
+
 static const struct store_operations operations = {
     .close = sqlite_close,
     .read = sqlite_read,
@@ -426,6 +439,8 @@ static const struct store_operations operations = {
     .wait = sqlite_wait,
     .age = sqlite_age,
     .raise_floor = sqlite_raise_floor,
+    .be_present = sqlite_be_present,
+    .each_present = sqlite_each_present,
     .snapshot = snapshot,
 };
 
@@ -487,7 +502,10 @@ status_code store_open_sqlite(const char *path, const uint8_t *cluster_id, struc
         memcpy(made->cluster_id, cluster_id, ID_LEN);
         made->has_cluster_id = true;
     }
-    status_code status = made->path ? borrow(made, &connection) : failure_set(STATUS_OUT_OF_MEMORY, "no memory");
+    status_code status =
+        made->path ? presence_files_open(path, &made->presence) : failure_set(STATUS_OUT_OF_MEMORY, "no memory");
+    if (status == STATUS_OK)
+        status = borrow(made, &connection);
     if (status == STATUS_OK) {
         status = connection_check(connection);
         give_back(made, connection);

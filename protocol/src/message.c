@@ -62,10 +62,10 @@ enum operation_cost operation_cost(const struct operation_info *info, const stru
     return info->cost == COST_WRITES && !writes_store(info, fields) ? COST_FAST : info->cost;
 }
 
-void message_begin(struct bytes *out, const struct values *header, uint32_t n)
+void message_begin(struct bytes *out, uint64_t version, const struct values *header, uint32_t n)
 {
     write_array(out, 3);
-    write_uint(out, PROTOCOL_VERSION);
+    write_uint(out, version);
     values_encode(&FIELD_SCHEMA, header, out);
     write_array(out, n);
 }

@@ -161,6 +161,7 @@ PROTOTYPES = {
     "hsm_node_csr": (STATUS, HANDLE, POINTER(Buffer), POINTER(Buffer)),
     "hsm_node_approve": (STATUS, HANDLE, TEXT, POINTER(Buffer)),
     "hsm_node_admit": (STATUS, HANDLE, TEXT, TEXT, DATA, c_size_t),
+    "hsm_node_renew": (STATUS, HANDLE, TEXT),
     "hsm_node_drain": (STATUS, HANDLE, c_int),
     "hsm_node_remove": (STATUS, HANDLE, DATA),
     "hsm_audit_read": (STATUS, HANDLE, DATA, c_uint64, c_uint32, POINTER(POINTER(AuditPage))),

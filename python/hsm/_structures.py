@@ -40,6 +40,10 @@ class NodeInfo(Structure):
         ("state", c_char_p),
         ("certificate_hash", c_void_p),
         ("certificate_hash_len", c_size_t),
+        ("version", c_char_p),
+        ("started_ms", c_uint64),
+        ("protocol_version", c_uint32),
+        ("key_generation", c_uint32),
     ]
 
 

@@ -71,6 +71,10 @@ class NodeLife(Handle):
         check(lib.hsm_node_admit(self._handle, as_text(certificate_pem), as_text(ca_certificate_pem), handover,
                                  len(handover)))
 
+    def node_renew(self, certificate_pem: str) -> None:
+        """Gives the node a new certificate for its key."""
+        check(lib.hsm_node_renew(self._handle, as_text(certificate_pem)))
+
     def node_drain(self, drain: bool = True) -> None:
         """The node takes no new requests and finishes those at hand; False: it serves again."""
         check(lib.hsm_node_drain(self._handle, drain))

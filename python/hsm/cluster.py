@@ -25,8 +25,12 @@ class NodeInfo:
     name: str
     address: str  # URL that clients connect to
     zone: str
-    state: str  # "approved", "serving" or "removed"
+    state: str  # "approved", "serving", "draining", "failed", "away" or "unknown"
     certificate_hash: bytes  # SHA-256; b"" when not told
+    version: str  # of the node's program; "" when it is not there
+    started_ms: int  # 0 when it is not there
+    protocol_version: int  # newest that the node speaks
+    key_generation: int  # newest masking key that the node has
 
 
 @dataclasses.dataclass(frozen=True)

@@ -107,7 +107,7 @@ static void put_reply(struct fake_node *node, struct slice encoded, struct bytes
     *first_is_hello = operation == OP_HELLO || operation == OP_CLUSTER_DESCRIBE;
     uint32_t n = message.n - (behaviour == ANSWER_SHORT && !*first_is_hello ? 1 : 0);
 
-    message_begin(reply, &header, n);
+    message_begin(reply, PROTOCOL_VERSION, &header, n);
     for (uint32_t i = 0; i < n; i++) {
         if (message_next_request(&message, &operation, &request, &recoverable) == STATUS_OK)
             put_answer(node, values_bytes(&message.header, FIELD_TICKET), operation, &request, reply);

@@ -31,6 +31,7 @@ static void open_node(struct fixture *fixture, const char *name, void (*configur
     pthread_mutex_init(&made->lock, NULL);
     atomic_store(&made->clock_offset_ms, INT64_MIN / 2);
     atomic_store(&made->state, NODE_SERVING);
+    atomic_store(&made->cluster_version, PROTOCOL_VERSION);
 
     snprintf(path, sizeof path, "%s/%s", fixture->folder, name);
     assert_int_equal(identity_open(made, path, &made->identity), STATUS_OK);

@@ -235,10 +235,8 @@ static void a_damaged_record_is_passed_over(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(searches_see_every_record_once),
-        cmocka_unit_test(sealing_anew_leaves_nothing_behind),
-        cmocka_unit_test(a_change_meanwhile_is_not_lost),
-        cmocka_unit_test(a_slow_node_cannot_write_below_the_floor),
+        cmocka_unit_test(searches_see_every_record_once),  cmocka_unit_test(sealing_anew_leaves_nothing_behind),
+        cmocka_unit_test(a_change_meanwhile_is_not_lost),  cmocka_unit_test(a_slow_node_cannot_write_below_the_floor),
         cmocka_unit_test(a_damaged_record_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

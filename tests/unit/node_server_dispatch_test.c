@@ -139,7 +139,7 @@ static void a_failed_request_spoils_no_other(void **state)
     struct talk *talk = *state;
     struct values answer;
 
-    message_begin(&talk->message, &talk->header, 5);
+    message_begin(&talk->message, PROTOCOL_VERSION, &talk->header, 5);
     message_append_request(&talk->message, OP_PING, &talk->fields);
     message_append_request(&talk->message, OP_SIGN, &talk->fields); /* its fields are missing */
     message_append_request(&talk->message, (enum operation)99, &talk->fields);
@@ -161,7 +161,7 @@ static void what_cannot_be_read_ends_a_batch_with_an_answer_each(void **state)
     struct talk *talk = *state;
     struct values answer;
 
-    message_begin(&talk->message, &talk->header, 4);
+    message_begin(&talk->message, PROTOCOL_VERSION, &talk->header, 4);
     message_append_request(&talk->message, OP_PING, &talk->fields);
     bytes_append(&talk->message, "\xc1\xc1", 2); /* 0xc1 is never used in msgpack */
     dispatch(talk);
@@ -372,7 +372,7 @@ static void slow_operations_are_known_anywhere_in_a_batch(void **state)
 {
     struct talk *talk = *state;
 
-    message_begin(&talk->message, &talk->header, 3);
+    message_begin(&talk->message, PROTOCOL_VERSION, &talk->header, 3);
     message_append_request(&talk->message, OP_PING, &talk->fields);
     message_append_request(&talk->message, OP_PING, &talk->fields);
     size_t fast_until = talk->message.len;

@@ -355,7 +355,7 @@ bool wire_ends(struct wire *wire, unsigned seconds)
 void build_message(struct bytes *message, const struct values *header, enum operation operation,
                    const struct values *fields, uint32_t n)
 {
-    message_begin(message, header, n);
+    message_begin(message, PROTOCOL_VERSION, header, n);
     for (uint32_t i = 0; i < n; i++)
         message_append_request(message, operation, fields);
     assert_int_equal(bytes_ok(message), STATUS_OK);

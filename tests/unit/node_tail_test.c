@@ -64,6 +64,13 @@ static status_code list_read(struct store *store, enum store_kind kind, const ui
     return STATUS_OBJECT_NOT_FOUND;
 }
 
+static status_code list_range(struct store *store, enum store_kind kind, const uint8_t *after, const uint8_t *before,
+                              size_t limit, store_visitor visit, void *context)
+{
+    (void)store, (void)kind, (void)after, (void)before, (void)limit, (void)visit, (void)context;
+    return STATUS_OK;
+}
+
 static status_code list_wait(struct store *store, uint64_t revision)
 {
     (void)store, (void)revision;
@@ -71,7 +78,7 @@ static status_code list_wait(struct store *store, uint64_t revision)
 }
 
 static const struct store_operations LIST_OPERATIONS = {
-    .changes = list_changes, .revision = list_revision, .read = list_read, .wait = list_wait};
+    .changes = list_changes, .revision = list_revision, .read = list_read, .range = list_range, .wait = list_wait};
 
 static uint64_t change(struct list_store *list, enum store_kind kind)
 {

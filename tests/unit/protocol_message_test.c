@@ -23,7 +23,7 @@ static void put_message(struct bytes *out, uint32_t n)
 
     values_init(&header);
     values_put_uint(&header, FIELD_REVISION, 42);
-    message_begin(out, &header, n);
+    message_begin(out, PROTOCOL_VERSION, &header, n);
     put_sign(&fields);
     for (uint32_t i = 0; i < n; i++)
         message_append_request(out, OP_SIGN, &fields);
@@ -59,7 +59,7 @@ static status_code read_one(enum operation operation, const struct values *field
     bool recoverable;
 
     values_init(&header);
-    message_begin(&out, &header, 1);
+    message_begin(&out, PROTOCOL_VERSION, &header, 1);
     message_append_request(&out, operation, fields);
     assert_int_equal(message_open(bytes_slice(&out), &message), STATUS_OK);
     status_code status = message_next_request(&message, &number, &back, &recoverable);
@@ -100,7 +100,7 @@ static void a_bad_request_leaves_the_next_one_readable(void **state)
 
     (void)state;
     values_init(&header);
-    message_begin(&out, &header, 2);
+    message_begin(&out, PROTOCOL_VERSION, &header, 2);
     bytes_append(&out, "\x92\x32\x81\x11\xa1x", 6); /* SIGN with MECHANISM as a text */
     put_sign(&fields);
     message_append_request(&out, OP_SIGN, &fields);
@@ -153,7 +153,7 @@ static void answers_carry_status_and_fields(void **state)
 
     (void)state;
     values_init(&values);
-    message_begin(&out, &values, 2);
+    message_begin(&out, PROTOCOL_VERSION, &values, 2);
     values_put_bytes(&values, FIELD_OUTPUT, slice_text("signature"));
     message_append_answer(&out, STATUS_OK, &values);
     values_init(&values);

@@ -105,6 +105,14 @@ HSM_API hsm_status hsm_node_approve(hsm_session *session, const char *certificat
 HSM_API hsm_status hsm_node_admit(hsm_cluster *node, const char *certificate_pem, const char *ca_certificate_pem,
                                   const uint8_t *handover, size_t handover_len);
 
+/**
+ * Gives a node a new certificate for its key, before the one that it has expires. Connections that are open stay.
+ *
+ * @param node  the node's own socket
+ * @return HSM_OK; HSM_TLS_ERROR when it is for another key or not signed by the cluster's CA; HSM_CLUSTER_STATE
+ */
+HSM_API hsm_status hsm_node_renew(hsm_cluster *node, const char *certificate_pem);
+
 /** A node takes no new requests and finishes those at hand. @param node  its own socket  @param drain  0: it serves
  * again */
 HSM_API hsm_status hsm_node_drain(hsm_cluster *node, int drain);

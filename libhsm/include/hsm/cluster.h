@@ -56,9 +56,15 @@ typedef struct hsm_node_info {
     const char *name;
     const char *address; /* URL that clients connect to */
     const char *zone;
-    const char *state;               /* "approved", "serving" or "removed" */
+    /* "approved": admitted, never started since; "serving"; "draining"; "failed": its self-test; "away": it serves when
+     * it is there, but it is not; "unknown": nobody can say at the moment whether it is there. */
+    const char *state;
     const uint8_t *certificate_hash; /* SHA-256 of its certificate; NULL when not told */
     size_t certificate_hash_len;
+    const char *version;       /* of the node's program; "" when it is not there */
+    uint64_t started_ms;       /* when it was started, in ms since 1970-01-01 UTC; 0 when it is not there */
+    uint32_t protocol_version; /* newest that the node speaks */
+    uint32_t key_generation;   /* newest masking key that the node has */
 } hsm_node_info;
 
 typedef struct hsm_cluster_info {

@@ -41,7 +41,7 @@ enum operation_cost operation_cost(const struct operation_info *info, const stru
 extern const struct schema FIELD_SCHEMA;
 
 /* Writing. A message is begun with the count of its requests (or answers), then exactly so many are appended. */
-void message_begin(struct bytes *out, const struct values *header, uint32_t n);
+void message_begin(struct bytes *out, uint64_t version, const struct values *header, uint32_t n);
 void message_append_request(struct bytes *out, enum operation operation, const struct values *fields);
 void message_append_answer(struct bytes *out, status_code status, const struct values *fields);
 
