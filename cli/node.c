@@ -97,8 +97,10 @@ int run_node_replace(struct context *context)
     CALL("node replace", hsm_node_remove(context->session, id));
     if (full)
         CALL("node replace", admit(context, joining.node, &joining.papers));
-    say(context, "The node is a member, and %s is one no longer. If somebody may have its state folder: hsm cluster "
-                 "rotate-key --grace 0", context->arguments[0]);
+    say(context,
+        "The node is a member, and %s is one no longer. If somebody may have its state folder: hsm cluster "
+        "rotate-key --grace 0",
+        context->arguments[0]);
     return EXIT_OK;
 }
 

@@ -42,11 +42,11 @@ json_t *node_rows(struct context *context, const hsm_cluster_info *info, node_ro
 
     for (size_t i = 0; i < info->n_nodes; i++) {
         const hsm_node_info *node = info->nodes[i];
-        json_t *row = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:I, s:I, s:o, s:o}", "name", node->name, "zone",
-                                node->zone, "address", node->address, "state", node->state, "version", node->version,
-                                "protocol_version", (json_int_t)node->protocol_version, "key_generation",
-                                (json_int_t)node->key_generation, "started", json_time(node->started_ms), "id",
-                                json_hex(node->id, HSM_ID_LEN));
+        json_t *row =
+            json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:I, s:I, s:o, s:o}", "name", node->name, "zone", node->zone,
+                      "address", node->address, "state", node->state, "version", node->version, "protocol_version",
+                      (json_int_t)node->protocol_version, "key_generation", (json_int_t)node->key_generation, "started",
+                      json_time(node->started_ms), "id", json_hex(node->id, HSM_ID_LEN));
 
         ask_node(context, node, row, extra, argument);
         json_array_append_new(rows, row);

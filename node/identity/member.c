@@ -278,10 +278,21 @@ static void fill(struct values *values, const uint8_t node_id[ID_LEN], const cha
     values_put_bytes(values, FIELD_CERTIFICATE, certificate_pem);
 }
 
+/** Repeated, perhaps after the node began to serve: nothing to take back. */
+static status_code approve_once(struct node *node, const struct values *values)
+{
+    CLEANUP(member_release) struct member before = {.storage = BYTES_INIT};
+    TRY(read_member(node, values_bytes(values, FIELD_NODE_ID).data, &before));
+    CHECK(before.version == 0 || !has_state(&before.values, REMOVED), STATUS_CLUSTER_STATE,
+          "this node was removed from the cluster: it can come back only with a fresh state folder");
+    if (before.version != 0 && values_equal_at(&FIELD_SCHEMA, &before.values, values, FIELD_HASH_VALUE))
+        return STATUS_OK;
+    return write_member(node, values, before.version);
+}
+
 status_code members_approve(struct node *node, const uint8_t node_id[ID_LEN], struct slice certificate_pem)
 {
     CLEANUP(certificate_free) X509 *certificate = NULL;
-    CLEANUP(member_release) struct member before = {.storage = BYTES_INIT};
     CLEANUP(bytes_release) struct bytes pem = BYTES_INIT;
     uint8_t hash[CERTIFICATE_HASH_LEN];
     char name[65];
@@ -291,18 +302,15 @@ status_code members_approve(struct node *node, const uint8_t node_id[ID_LEN], st
     TRY(certificate_hash(certificate, hash));
     TRY(certificate_encode_pem(certificate, &pem));
     certificate_common_name(certificate, name, sizeof name);
-    TRY(read_member(node, node_id, &before));
-    /* Repeated, perhaps after the node began to serve: nothing to take back. */
-    if (before.version != 0 &&
-        slice_equal(values_bytes(&before.values, FIELD_HASH_VALUE), slice_of(hash, sizeof hash)) &&
-        !has_state(&before.values, REMOVED))
-        return STATUS_OK;
     fill(&values, node_id, APPROVED, hash, bytes_slice(&pem));
     values_put_uint(&values, FIELD_KEY_GENERATION, keyring_newest(node->keyring)); /* of its handover */
     values_put_bytes(&values, FIELD_NAME, slice_text(name));
     values_put_bytes(&values, FIELD_ADDRESS, slice_text(""));
     values_put_bytes(&values, FIELD_ZONE, slice_text(""));
-    return members_put(node, &values);
+    status_code code = STATUS_CONFLICT;
+    for (int attempt = 0; attempt < ATTEMPTS_MAX && is_conflict(code); attempt++)
+        code = approve_once(node, &values);
+    return code;
 }
 
 status_code members_put_own(struct node *node)

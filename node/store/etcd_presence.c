@@ -8,7 +8,7 @@
 #define RENEW_MS   3000u
 #define LIST_MS    1000u
 #define KNOWN_MS   4000u /* so long a list is believed */
-#define LIST_MAX   64u  /* more than a cluster has nodes */
+#define LIST_MAX   64u   /* more than a cluster has nodes */
 #define TIMEOUT_MS 1000u
 #define LEAVING_MS 300u
 #define FOLDER     "/nodes/"
@@ -91,8 +91,8 @@ status_code etcd_presence_put(struct etcd_presence *presence, const uint8_t node
 static status_code grant(struct etcd_presence *presence)
 {
     json_t *answer;
-    status_code status = call(presence, "/v3/lease/grant", json_pack("{s:o}", "TTL", etcd_decimal(LEASE_S)), TIMEOUT_MS,
-                              &answer);
+    status_code status =
+        call(presence, "/v3/lease/grant", json_pack("{s:o}", "TTL", etcd_decimal(LEASE_S)), TIMEOUT_MS, &answer);
 
     presence->lease = etcd_number(answer, "ID");
     presence->renewed_ms = etcd_clock_ms();
@@ -104,8 +104,8 @@ static status_code grant(struct etcd_presence *presence)
 static status_code renew(struct etcd_presence *presence)
 {
     json_t *answer;
-    status_code status = call(presence, "/v3/lease/keepalive",
-                              json_pack("{s:o}", "ID", etcd_decimal(presence->lease)), TIMEOUT_MS, &answer);
+    status_code status = call(presence, "/v3/lease/keepalive", json_pack("{s:o}", "ID", etcd_decimal(presence->lease)),
+                              TIMEOUT_MS, &answer);
 
     if (status == STATUS_OK && etcd_number(json_object_get(answer, "result"), "TTL") == 0)
         presence->lease = 0;
@@ -121,11 +121,11 @@ static status_code write_own(struct etcd_presence *presence, const struct presen
 
     hex_encode(slice_of(own->node_id, ID_LEN), hex);
     snprintf(name, sizeof(name), FOLDER "%s", hex);
-    status_code status = call(presence, "/v3/kv/put",
-                              json_pack("{s:o, s:o, s:o}", "key", etcd_key(presence->settings, name), "value",
-                                        etcd_base64(slice_of(own->value, own->len)), "lease",
-                                        etcd_decimal(presence->lease)),
-                              TIMEOUT_MS, &answer);
+    status_code status =
+        call(presence, "/v3/kv/put",
+             json_pack("{s:o, s:o, s:o}", "key", etcd_key(presence->settings, name), "value",
+                       etcd_base64(slice_of(own->value, own->len)), "lease", etcd_decimal(presence->lease)),
+             TIMEOUT_MS, &answer);
 
     json_decref(answer);
     return status;

@@ -1,5 +1,5 @@
-/* Presence in etcd: a key PREFIX/nodes/ID for each node that is there, under a lease that its node keeps alive. Who is there
- * is asked of etcd now and then, so that telling it costs nothing. */
+/* Presence in etcd: a key PREFIX/nodes/ID for each node that is there, under a lease that its node keeps alive. Who is
+ * there is asked of etcd now and then, so that telling it costs nothing. */
 #pragma once
 
 #include "store/etcd_record.h"

@@ -1,5 +1,5 @@
-/* Presence on one machine: a file for each node in a folder beside the store, locked as long as the node's process has it
- * open. Locks end with the process, however it ends, so nothing has to be refreshed. */
+/* Presence on one machine: a file for each node in a folder beside the store, locked as long as the node's process has
+ * it open. Locks end with the process, however it ends, so nothing has to be refreshed. */
 #pragma once
 
 #include "store/store.h"

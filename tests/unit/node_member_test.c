@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "identity/member.h"
 #include "node.h"
@@ -15,7 +16,7 @@ static const uint8_t CLUSTER[ID_LEN] = "the cluster's id";
 
 struct subject {
     struct node *node;
-    char path[64];
+    char path[64], state[96];
 };
 
 static int start(void **state)
@@ -35,20 +36,26 @@ static int start(void **state)
     snprintf(store, sizeof store, "%s/store.db", subject->path);
     status_code code = keyring_create(secret_slice(&masking_keys), CLUSTER, &subject->node->keyring);
     secret_release(&masking_keys);
-    return code != STATUS_OK || store_open_sqlite(store, CLUSTER, &subject->node->store) != STATUS_OK;
+    snprintf(subject->state, sizeof subject->state, "%s/state", subject->path);
+    return code != STATUS_OK || mkdir(subject->state, 0700) != 0 ||
+           identity_open(subject->node, subject->state, &subject->node->identity) != STATUS_OK ||
+           store_open_sqlite(store, CLUSTER, &subject->node->store) != STATUS_OK;
 }
 
 static int stop(void **state)
 {
-    static const char *const FILES[] = {"store.db", "store.db-wal", "store.db-shm"};
+    static const char *const FILES[] = {"store.db",       "store.db-wal",      "store.db-shm",
+                                        "state/identity", "state/node.secret", "state/lock"};
     struct subject *subject = *state;
     char path[96];
     subject->node->store->operations->close(subject->node->store);
     keyring_free(subject->node->keyring);
+    identity_close(subject->node->identity);
     for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", subject->path, FILES[i]);
         unlink(path);
     }
+    rmdir(subject->state);
     rmdir(subject->path);
     free(subject->node);
     free(subject);
