@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "backup/backup.h"
+#include "identity/anchor.h"
 #include "identity/member.h"
 #include "identity/presence.h"
 #include "rotation/rotation.h"
@@ -231,6 +232,7 @@ static status_code open_parts(struct node *node)
     TRY(audit_open(node, &node->audit));
     TRY(node_cluster_changed(node));
     TRY(node_members_changed(node));
+    TRY(anchors_follow(node));
     TRY(tail_start(node, &node->tail));
     TRY(rotation_start(node->rotation));
     return backups_open(node, &node->backups);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include "identity/anchor.h"
 #include "identity/member.h"
 #include "node.h"
 
@@ -33,6 +34,7 @@ struct pass {
     struct node *node;
     bool cluster_changed;
     bool members_changed;
+    bool anchors_changed;
     bool own_record_changed;
 };
 
@@ -55,6 +57,9 @@ static status_code pass_on(void *context, const struct store_change *change)
         return STATUS_OK;
     case STORE_OBJECT:
         objects_forget(node->objects, change->id);
+        return STATUS_OK;
+    case STORE_ANCHOR:
+        pass->anchors_changed = true;
         return STATUS_OK;
     case STORE_AUDIT:
     case STORE_QUORUM:
@@ -80,6 +85,8 @@ static status_code finish_pass(const struct pass *pass, uint64_t revision)
         TRY(node_cluster_changed(pass->node));
     if (pass->members_changed)
         TRY(node_members_changed(pass->node));
+    if (pass->anchors_changed)
+        TRY(anchors_follow(pass->node));
     if (pass->own_record_changed)
         TRY(check_own_record(pass->node));
     reached(pass->node, revision);
@@ -90,7 +97,7 @@ static status_code finish_pass(const struct pass *pass, uint64_t revision)
  * changes in between is seen by the next pass. */
 static status_code forget_all(struct node *node)
 {
-    const struct pass everything = {node, true, true, true};
+    const struct pass everything = {node, true, true, true, true};
     uint64_t revision = 0;
     TRY(node->store->operations->revision(node->store, &revision));
     users_forget_all(node->users);

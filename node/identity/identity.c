@@ -166,6 +166,8 @@ void identity_close(struct identity *identity)
     if (!identity)
         return;
     SSL_CTX_free(identity->tls);
+    X509_STORE_free(identity->trust);
+    sk_X509_NAME_pop_free(identity->trust_names, X509_NAME_free);
     EVP_PKEY_free(identity->key);
     X509_free(identity->certificate);
     X509_free(identity->ca);

@@ -52,6 +52,9 @@ status_code identity_csr(struct identity *identity, struct bytes *csr);
 /** The TLS 1.3 server context with mutual authentication; a reference that the caller frees. Fails unless MEMBER. */
 status_code identity_tls_context(struct identity *identity, SSL_CTX **context);
 
+/** From now on clients may have certificates of these CAs too. */
+status_code identity_trust(struct identity *identity, X509 *const *anchors, unsigned n);
+
 /** Whether this node has yet to make the cluster's record in the store: from identity_create_cluster until
  * identity_founded. A store without that record is accepted from no other node: it would be the wrong, or a lost one.
  */

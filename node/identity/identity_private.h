@@ -27,7 +27,10 @@ struct identity {
     EVP_PKEY *key;
     X509 *certificate; /* NULL until MEMBER */
     X509 *ca;
-    SSL_CTX *tls; /* made on first use */
+    SSL_CTX *tls;                      /* made on first use */
+    X509_STORE *trust;                 /* who may be a client; NULL: the CA alone */
+    STACK_OF(X509_NAME) * trust_names; /* of these CAs, for clients to choose by */
+    uint8_t trust_id[32];              /* changes with the set: a session of another set is not resumed */
 };
 
 /** Publishes what the vault says: ids first, then the state. */

@@ -18,6 +18,23 @@ static int give_certificate(SSL *ssl, void *context)
     return good;
 }
 
+/** Before anything else is done for a connection: who may be its client, and which sessions it may resume. */
+static int give_trust(SSL *ssl, int *alert, void *context)
+{
+    struct identity *identity = context;
+    pthread_mutex_lock(&identity->lock);
+    bool good = true;
+    if (identity->trust) {
+        STACK_OF(X509_NAME) *names = SSL_dup_CA_list(identity->trust_names);
+        good = names && SSL_set1_verify_cert_store(ssl, identity->trust) == 1 &&
+               SSL_set_session_id_context(ssl, identity->trust_id, sizeof identity->trust_id) == 1;
+        SSL_set0_CA_list(ssl, names);
+    }
+    pthread_mutex_unlock(&identity->lock);
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return good ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
+}
+
 /** Post-quantum hybrid first where this OpenSSL has it (3.5, FIPS 203 with X25519). */
 static bool set_groups(SSL_CTX *context)
 {
@@ -51,11 +68,66 @@ static status_code make_context(struct identity *identity, SSL_CTX **made)
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_cert_cb(context, give_certificate, identity);
+    SSL_CTX_set_client_hello_cb(context, give_trust, identity);
     if (!good) {
         SSL_CTX_free(context);
         FAIL(STATUS_TLS_ERROR, "the TLS context cannot be set up: %s", failure_openssl_reason(reason, sizeof reason));
     }
     *made = context;
+    return STATUS_OK;
+}
+
+struct trust {
+    X509_STORE *store;
+    STACK_OF(X509_NAME) * names;
+    uint8_t id[32];
+};
+
+static void trust_release(struct trust *trust)
+{
+    X509_STORE_free(trust->store);
+    sk_X509_NAME_pop_free(trust->names, X509_NAME_free);
+}
+
+static status_code trust_one(struct trust *trust, X509 *ca)
+{
+    uint8_t hash[CERTIFICATE_HASH_LEN];
+    X509_NAME *name = X509_NAME_dup(X509_get_subject_name(ca));
+    bool named = name && sk_X509_NAME_push(trust->names, name) > 0;
+    if (!named)
+        X509_NAME_free(name);
+    CHECK(named && X509_STORE_add_cert(trust->store, ca) == 1, STATUS_OUT_OF_MEMORY, "no memory for a trust anchor");
+    TRY(certificate_hash(ca, hash));
+    for (unsigned i = 0; i < sizeof hash; i++) /* in whatever order */
+        trust->id[i] ^= hash[i];
+    return STATUS_OK;
+}
+
+static status_code make_trust(X509 *ca, X509 *const *anchors, unsigned n, struct trust *trust)
+{
+    trust->store = X509_STORE_new();
+    trust->names = sk_X509_NAME_new_null();
+    CHECK(trust->store && trust->names && X509_STORE_set_flags(trust->store, X509_V_FLAG_PARTIAL_CHAIN) == 1,
+          STATUS_OUT_OF_MEMORY, "no memory for trust anchors");
+    TRY(trust_one(trust, ca));
+    for (unsigned i = 0; i < n; i++)
+        TRY(trust_one(trust, anchors[i]));
+    return STATUS_OK;
+}
+
+status_code identity_trust(struct identity *identity, X509 *const *anchors, unsigned n)
+{
+    CLEANUP(trust_release) struct trust trust = {NULL, NULL, {0}};
+    CHECK(identity_state(identity) == IDENTITY_MEMBER, STATUS_CLUSTER_STATE, "this node has no certificate yet");
+    TRY(make_trust(identity->ca, anchors, n, &trust));
+
+    pthread_mutex_lock(&identity->lock);
+    struct trust before = {identity->trust, identity->trust_names, {0}};
+    identity->trust = trust.store;
+    identity->trust_names = trust.names;
+    memcpy(identity->trust_id, trust.id, sizeof trust.id);
+    pthread_mutex_unlock(&identity->lock);
+    trust = before;
     return STATUS_OK;
 }
 

@@ -17,7 +17,7 @@ static const struct {
 } STEPS[] = {
     {STORE_OBJECT, object_reseal}, {STORE_USER, account_reseal},      {STORE_NODE, member_reseal},
     {STORE_LOGIN, record_reseal},  {STORE_REVOCATION, record_reseal}, {STORE_QUORUM, record_reseal},
-    {STORE_AUDIT, record_reseal},  {STORE_CLUSTER, record_reseal},
+    {STORE_AUDIT, record_reseal},  {STORE_ANCHOR, record_reseal},     {STORE_CLUSTER, record_reseal},
 };
 
 #define N_STEPS (sizeof(STEPS) / sizeof(*STEPS))

@@ -25,6 +25,7 @@ enum store_kind {
     STORE_QUORUM = 8,     /* tokens; id is the token's */
     STORE_HANDOVER = 9,   /* the next masking key on its way to a node; id is the node's */
     STORE_ROTATION = 10,  /* one record: how far the records are sealed anew; id is all zero */
+    STORE_ANCHOR = 11,    /* further CAs of clients; id: beginning of the certificate's SHA-256 */
 };
 #define STORE_KIND_MAX 35u /* a digit or a letter in the keys of etcd */
 

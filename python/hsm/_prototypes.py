@@ -5,7 +5,7 @@ HANDLE is a pointer to an opaque struct, DATA to bytes, TEXT to UTF-8 with a NUL
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 
 from ._structures import (Attribute, AuditPage, BackupInfo, BackupList, Buffer, ClusterInfo, Completion, Error, Key, LoginInfo, MaskingKeyInfo, Mechanism,
-                          NodeDescription, QuorumList, Statistics, UserList)
+                          NodeDescription, QuorumList, Statistics, TrustAnchorList, UserList)
 
 STATUS = c_int32
 HANDLE = c_void_p
@@ -169,6 +169,11 @@ PROTOTYPES = {
     "hsm_audit_checkpoint": (STATUS, HANDLE, DATA, POINTER(Buffer), POINTER(Buffer), POINTER(Buffer)),
     "hsm_login_challenge": (STATUS, HANDLE, TEXT, POINTER(Buffer), POINTER(Buffer)),
     "hsm_login_signed": (STATUS, HANDLE, TEXT, DATA, c_size_t, DATA, c_size_t, DATA, c_size_t),
+    # anchor.h
+    "hsm_trust_anchor_add": (STATUS, HANDLE, TEXT, DATA),
+    "hsm_trust_anchor_remove": (STATUS, HANDLE, DATA),
+    "hsm_trust_anchor_list_all": (STATUS, HANDLE, POINTER(POINTER(TrustAnchorList))),
+    "hsm_trust_anchor_list_free": (None, POINTER(TrustAnchorList)),
     # quorum.h
     "hsm_user_signer_text": (STATUS, HANDLE, TEXT, DATA, c_size_t, POINTER(Buffer)),
     "hsm_user_set_signer": (STATUS, HANDLE, TEXT, DATA, c_size_t, DATA, c_size_t, c_uint32),

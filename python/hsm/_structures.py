@@ -4,7 +4,7 @@ A test compares the fields with the headers.
 """
 from ctypes import POINTER, Structure, c_char, c_char_p, c_int32, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 
-from .constants import BACKUP_NAME_MAX, ID_LEN, USER_NAME_MAX
+from .constants import BACKUP_NAME_MAX, CERTIFICATE_HASH_LEN, ID_LEN, USER_NAME_MAX
 
 
 class Key(Structure):
@@ -159,6 +159,23 @@ class MaskingKeyInfo(Structure):
         ("n_total", c_uint64),
         ("retire_ms", c_uint64),
         ("worker_id", c_uint8 * ID_LEN),
+    ]
+
+
+class TrustAnchorInfo(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("hash", c_uint8 * CERTIFICATE_HASH_LEN),
+        ("name", c_char_p),
+        ("until_ms", c_uint64),
+    ]
+
+
+class TrustAnchorList(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("n_anchors", c_size_t),
+        ("anchors", POINTER(POINTER(TrustAnchorInfo))),
     ]
 
 

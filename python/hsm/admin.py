@@ -9,11 +9,13 @@ import ctypes
 import dataclasses
 from typing import Any, Iterator, Optional, Union
 
+from . import constants
 from ._handle import Handle
 from ._library import Bytes, as_bytes, as_id, as_secret, as_text, check, lib
 from ._records import fetch, read_record, records
 from ._structures import AuditPage as AuditPageStruct
 from ._structures import Buffer
+from ._structures import TrustAnchorList as TrustAnchorListStruct
 from ._structures import MaskingKeyInfo as MaskingKeyInfoStruct
 
 
@@ -36,6 +38,18 @@ class MaskingKeyInfo:
     n_total: int
     retire_ms: int
     worker_id: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class TrustAnchorInfo:
+    hash: bytes  # SHA-256 of its certificate
+    name: str
+    until_ms: int  # end of its validity
+
+
+@dataclasses.dataclass(frozen=True)
+class TrustAnchorList:
+    anchors: list[TrustAnchorInfo] = records(TrustAnchorInfo)
 
 
 class NodeLife(Handle):
@@ -79,6 +93,11 @@ class NodeLife(Handle):
         """The node takes no new requests and finishes those at hand; False: it serves again."""
         check(lib.hsm_node_drain(self._handle, drain))
 
+
+    def trust_anchor_list(self) -> list[TrustAnchorInfo]:
+        """CAs of clients besides the cluster's own. Needs no login."""
+        return fetch(TrustAnchorList, TrustAnchorListStruct, lib.hsm_trust_anchor_list_free,
+                     lib.hsm_trust_anchor_list_all, self._handle).anchors
 
     def masking_key(self) -> MaskingKeyInfo:
         """The masking key's number, and how far its replacement is. Needs no login."""
@@ -127,6 +146,19 @@ class Administration(Handle):
         old = None if old_password is None else as_secret(old_password)
         new = as_secret(new_password)
         check(lib.hsm_user_change_password(self._handle, as_text(name), old, len(old or b""), new, len(new)))
+
+    def trust_anchor_add(self, certificate_pem: str) -> bytes:
+        """Clients may have certificates of this CA too: SHA-256 of its certificate. Administrators only."""
+        hash = ctypes.create_string_buffer(constants.CERTIFICATE_HASH_LEN)
+        check(lib.hsm_trust_anchor_add(self._handle, as_text(certificate_pem), hash))
+        return hash.raw
+
+    def trust_anchor_remove(self, hash: Bytes) -> None:
+        """Certificates of this CA are refused from the next connection on. Administrators only."""
+        hash = as_bytes(hash)
+        if len(hash) != constants.CERTIFICATE_HASH_LEN:
+            raise ValueError(f"a hash has {constants.CERTIFICATE_HASH_LEN} bytes, not {len(hash)}")
+        check(lib.hsm_trust_anchor_remove(self._handle, hash))
 
     def rotate_key(self, grace_s: int = 86400) -> int:
         """Begins to replace the masking key: the number of the new one. Administrators only."""

@@ -16,6 +16,7 @@ RECOVERY_SHARES = 255  # most shares of a key
 QUORUM_MAX = 8  # most people of a quorum
 QUORUM_USES = 1000  # most operations of one token
 SIGNER_SECOND_FACTOR = 1  # logins need a challenge signed with the key
+CERTIFICATE_HASH_LEN = 32  # SHA-256 of a certificate's DER
 BACKUP_NAME_MAX = 96  # bytes of a backup's name, NUL included
 NONCE_MADE_LEN = 12  # of a nonce that the node makes
 DIGEST_MAX = 64  # of a digest

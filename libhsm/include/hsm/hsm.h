@@ -6,6 +6,7 @@
  *   cluster.h            nodes, health, statistics          crypto.h   sign, encrypt, wrap, derive, ...
  *   admin.h              life of a cluster, audit log       async.h    many operations at once from one thread
  *   backup.h             backups, recovery key, restore     quorum.h   what several people must approve
+ *   anchor.h             CAs of clients
  *
  * Conventions. Every call that can fail returns an hsm_status and touches no output unless it is HSM_OK (a length asked
  * for excepted). Outputs of variable length go to `(uint8_t *out, size_t *out_len)`: *out_len is the room and becomes
@@ -16,6 +17,7 @@
 #pragma once
 
 #include "hsm/admin.h"
+#include "hsm/anchor.h"
 #include "hsm/async.h"
 #include "hsm/backup.h"
 #include "hsm/catalog.h"
