@@ -114,10 +114,11 @@ class Storm:
     # The storm.
 
     def run(self):
-        from storm.faults import ClockLane, DiskLane, EtcdLane, NodeLane
+        from storm.faults import ClockLane, DiskLane, EtcdLane, NodeLane, RotationLane
         from storm.workload import Client
         lanes = [NodeLane(self, f"nodes {n}") for n in range(max(1, len(self.cluster.nodes) - 1))]
-        lanes += [ClockLane(self, "clocks"), EtcdLane(self, "etcd") if self.etcd else DiskLane(self, "disk")]
+        lanes += [ClockLane(self, "clocks"), EtcdLane(self, "etcd") if self.etcd else DiskLane(self, "disk"),
+                  RotationLane(self, "rotation")]
         clients = [Client(self, number) for number in range(self.options.clients)]
         self.began = time.monotonic()
         with (self.folder / "faults.log").open("w") as self.journal:
@@ -149,6 +150,19 @@ class Storm:
         if any(answer != answers[0] for answer in answers):
             self.history.violated("the nodes do not hold the same keys")
         self.cluster.run("audit", "verify", user=self.cluster.ADMIN)
+        self.check_rotation()
+
+    def check_rotation(self):
+        """A replacement of the masking key that was begun comes to its end."""
+        deadline = time.monotonic() + 60
+        while True:
+            phase = self.cluster.json("cluster", "masking-key", user=self.cluster.ADMIN)["replacement"]
+            if phase in ("none", "grace"):
+                return
+            if time.monotonic() > deadline:
+                self.history.violated(f"the replacement of the masking key stays in phase {phase}")
+                return
+            time.sleep(0.2)
 
     def check_record(self, session, node, record, mechanism, message, not_found):
         found = list(session.find({"LABEL": record.label}))

@@ -1,5 +1,5 @@
 """Faults, one kind a class method, and the lanes in which they happen: two of nodes, of which one node is always left out,
-and one each of the store and the clocks."""
+and one each of the store and the clocks; and the replacement of the masking key, which is no fault but must survive all of them."""
 import random
 import signal
 import threading
@@ -135,3 +135,16 @@ class ClockLane(Lane):
         node.clock.set(seconds)
         self.storm.stopping.wait(self.random.uniform(0.5, 3))
         node.clock.set(0)
+
+
+class RotationLane(Lane):
+    """An administrator replaces the masking key, time and again."""
+
+    GRACE_S = 150  # more than clocks jump
+
+    def one_fault(self):
+        done = self.storm.cluster.run("cluster", "rotate-key", "--background", "--grace", self.GRACE_S,
+                                      user=self.storm.cluster.ADMIN, check=False)
+        if done.returncode == 0:
+            self.storm.history.count("begin a replacement of the masking key")
+        self.storm.stopping.wait(self.random.uniform(1, 5))
