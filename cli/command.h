@@ -94,7 +94,7 @@ int password_get(const char *prompt, const char *file, int fd, bool twice, struc
 void password_wipe(struct password *password);
 
 /** Asks before something that cannot be undone, unless --yes was given. */
-int confirm(const struct context *context, const char *question);
+int confirm(const struct context *context, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* quorum.c */
 int token_parse(const char *text, uint8_t id[HSM_ID_LEN]);
@@ -143,6 +143,7 @@ int run_trust_anchor_add(struct context *context);
 int run_trust_anchor_list(struct context *context);
 int run_trust_anchor_remove(struct context *context);
 int run_cluster_rotate_key(struct context *context);
+int run_cluster_give_up_damaged(struct context *context);
 int run_cluster_masking_key(struct context *context);
 int run_cluster_describe(struct context *context);
 int run_cluster_watch(struct context *context);

@@ -20,6 +20,8 @@ const struct command COMMANDS[] = {
      "make a new cluster of a backup, on the fresh node at ENDPOINT", run_cluster_restore},
     {"cluster rotate-key", "", 0, 0, "grace background",
      "replace the masking key: all that is stored is sealed anew while the cluster works", run_cluster_rotate_key},
+    {"cluster give-up-damaged", "", 0, 0, "yes", "replace the masking key without the records that open under no key",
+     run_cluster_give_up_damaged},
     {"cluster masking-key", "", 0, 0, "", "show the masking key's number, and how far its replacement is",
      run_cluster_masking_key},
     {"cluster describe", "", 0, 0, "", "show the cluster and its nodes", run_cluster_describe},

@@ -395,19 +395,6 @@ int run_key_share(struct context *context)
     return EXIT_OK;
 }
 
-static int confirm_delete(const struct context *context)
-{
-    char answer[16] = "";
-
-    if (context->options.all)
-        return EXIT_OK;
-    if (!isatty(STDIN_FILENO))
-        return usage("give --yes to destroy a key without being asked");
-    printf("Destroy %s on all nodes? [y/N] ", context->arguments[0]);
-    fflush(stdout);
-    return fgets(answer, sizeof(answer), stdin) && answer[0] == 'y' ? EXIT_OK : EXIT_FAILED;
-}
-
 int run_key_delete(struct context *context)
 {
     static const uint32_t others[] = {HSM_CLASS_PUBLIC_KEY};
@@ -415,7 +402,7 @@ int run_key_delete(struct context *context)
     hsm_key key, other;
     bool by_label = strlen(text) != 2 * HSM_ID_LEN;
 
-    STEP(confirm_delete(context));
+    STEP(confirm(context, "Destroy %s on all nodes?", text));
     STEP(context_session(context));
     STEP(key_resolve(context, text, ANY_CLASS, &key));
     CALL("key delete", hsm_object_delete(context->session, key));

@@ -87,10 +87,14 @@ int password_get(const char *prompt, const char *file, int fd, bool twice, struc
     return EXIT_OK;
 }
 
-int confirm(const struct context *context, const char *question)
+int confirm(const struct context *context, const char *format, ...)
 {
-    char answer[16] = "";
+    char answer[16] = "", question[256];
+    va_list arguments;
 
+    va_start(arguments, format);
+    vsnprintf(question, sizeof(question), format, arguments);
+    va_end(arguments);
     if (context->options.all)
         return EXIT_OK;
     if (!isatty(STDIN_FILENO))

@@ -29,16 +29,7 @@ int run_user_create(struct context *context)
 
 int run_user_delete(struct context *context)
 {
-    if (!context->options.all && !isatty(STDIN_FILENO))
-        return usage("give --yes to delete without being asked");
-    if (!context->options.all) {
-        char answer[16] = "";
-
-        printf("Delete the user %s? [y/N] ", context->arguments[0]);
-        fflush(stdout);
-        if (!fgets(answer, sizeof(answer), stdin) || answer[0] != 'y')
-            return EXIT_FAILED;
-    }
+    STEP(confirm(context, "Delete the user %s?", context->arguments[0]));
     STEP(context_session(context));
     CALL("user delete", hsm_user_delete(context->session, context->arguments[0]));
     say(context, "Deleted the user %s.", context->arguments[0]);

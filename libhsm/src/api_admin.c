@@ -103,6 +103,31 @@ hsm_status hsm_cluster_rotate_key(hsm_session *session, uint32_t grace_s, uint32
     return API(cluster_rotate_key(session, grace_s, generation));
 }
 
+static status_code cluster_give_up_damaged(hsm_session *session, uint64_t n)
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, session, NULL, OP_CLUSTER_GIVE_UP_DAMAGED));
+    values_put_uint(&call.fields, FIELD_COUNT, n);
+    return call_run(&call);
+}
+
+hsm_status hsm_cluster_give_up_damaged(hsm_session *session, uint64_t n)
+{
+    return API(cluster_give_up_damaged(session, n));
+}
+
+/* Of the answer's NUMBERS. */
+static void take_damaged(struct slice numbers, hsm_masking_key_info *info)
+{
+    struct reader reader;
+    uint32_t n;
+
+    if (uints_begin(numbers, &reader, &n) != STATUS_OK || n < 2 || read_uint(&reader, &info->n_damaged) != STATUS_OK ||
+        read_uint(&reader, &info->n_given_up) != STATUS_OK)
+        info->n_damaged = info->n_given_up = 0;
+}
+
 static status_code cluster_masking_key(hsm_cluster *cluster, hsm_masking_key_info *info)
 {
     hsm_masking_key_info told = {.size = sizeof(told)};
@@ -121,6 +146,7 @@ static status_code cluster_masking_key(hsm_cluster *cluster, hsm_masking_key_inf
     told.n_done = values_uint(answer, FIELD_COUNT, 0);
     told.n_total = values_uint(answer, FIELD_SEQUENCE, 0);
     told.retire_ms = values_uint(answer, FIELD_TIME_MS, 0);
+    take_damaged(values_bytes(answer, FIELD_NUMBERS), &told);
     *info = told;
     return STATUS_OK;
 }

@@ -118,7 +118,7 @@ hsm_status hsm_object_get(hsm_session *session, hsm_key object, const uint32_t *
 }
 
 /* OBJECT_SET without attributes changes nothing. */
-status_code session_object_seal_anew(hsm_session *session, const struct session_object *object)
+status_code session_object_seal_anew(hsm_session *session, struct session_object *object)
 {
     static const uint8_t no_attributes[] = {0x80}; /* an empty map */
     const uint8_t *id = session_object_id(object).data;
@@ -132,8 +132,8 @@ status_code session_object_seal_anew(hsm_session *session, const struct session_
     call.request.key_id = id;
     TRY(call_run(&call));
     CHECK(values_has(&call.request.answer, FIELD_BLOB), STATUS_PROTOCOL_ERROR, "no session object came back");
-    return session_object_keep(session, id, values_bytes(&call.request.answer, FIELD_BLOB),
-                               values_bytes(&call.request.answer, FIELD_ATTRIBUTES));
+    return session_object_exchange(session, object, values_bytes(&call.request.answer, FIELD_BLOB),
+                                   values_bytes(&call.request.answer, FIELD_ATTRIBUTES));
 }
 
 static status_code object_set(hsm_session *session, const hsm_key *object, const hsm_attribute *attributes, size_t n)

@@ -42,10 +42,13 @@ struct session_object *session_object_find(hsm_session *session, const uint8_t i
 /** Takes in a new object, or a new version of one. */
 status_code session_object_keep(hsm_session *session, const uint8_t id[ID_LEN], struct slice blob,
                                 struct slice attributes);
+/** Takes in a new version, unless `own` was changed or deleted meanwhile. */
+status_code session_object_exchange(hsm_session *session, struct session_object *own, struct slice blob,
+                                    struct slice attributes);
 void session_object_forget(hsm_session *session, const uint8_t id[ID_LEN]);
 
 /** Has a node seal it anew, and keeps that in its place (api_object.c). Reaches the network. */
-status_code session_object_seal_anew(hsm_session *session, const struct session_object *object);
+status_code session_object_seal_anew(hsm_session *session, struct session_object *object);
 
 /** References to all; the array is the caller's to free. */
 status_code session_objects_all(hsm_session *session, struct session_object ***objects, size_t *n);

@@ -160,6 +160,25 @@ status_code session_object_keep(hsm_session *session, const uint8_t id[ID_LEN], 
     return STATUS_OK;
 }
 
+status_code session_object_exchange(hsm_session *session, struct session_object *own, struct slice blob,
+                                    struct slice attributes)
+{
+    struct session_object *object = object_new(own->id, blob, attributes), *released = object;
+
+    CHECK(object, STATUS_OUT_OF_MEMORY, "no memory for a session object");
+    api_lock_take(&session->lock);
+    struct session_object **slot =
+        session->objects ? &session->objects->slots[slot_of(session->objects, own->id)] : NULL;
+
+    if (slot && *slot == own) {
+        *slot = object;
+        released = own;
+    }
+    api_lock_give(&session->lock);
+    session_object_release(released);
+    return STATUS_OK;
+}
+
 void session_object_forget(hsm_session *session, const uint8_t id[ID_LEN])
 {
     struct session_object *found = NULL;

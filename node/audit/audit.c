@@ -151,9 +151,10 @@ static status_code write_batch(struct audit *audit)
     audit->writing = true;
     pthread_mutex_unlock(&audit->lock);
     status_code code = write_events(audit, events);
-    if (code == STATUS_CONFLICT || code == STATUS_ALREADY_EXISTS)
-        code =
-            write_events(audit, events); /* an earlier write that seemed to fail had been done: now the head is read */
+    /* An earlier write that seemed to fail had been done, or it was sealed under a masking key that was replaced: now
+     * the head is read. */
+    if (code == STATUS_CONFLICT || code == STATUS_ALREADY_EXISTS || code == STATUS_BUSY)
+        code = write_events(audit, events);
     if (code == STATUS_CONFLICT || code == STATUS_ALREADY_EXISTS) /* neither is the caller's affair */
         code = failure_set(STATUS_BUSY, "this node does not see the end of its audit log yet: send it again");
     pthread_mutex_lock(&audit->lock);

@@ -61,6 +61,7 @@ status_code audit_entry_open(struct node *node, const struct store_record *recor
 {
     bytes_clear(plaintext);
     status_code code = record_open(node, record, plaintext);
+    TRY(code == STATUS_STORE_DAMAGED ? STATUS_OK : code);
     if (code == STATUS_OK)
         code = values_decode_all(&FIELD_SCHEMA, bytes_slice(plaintext), fields);
     CHECK(code == STATUS_OK, STATUS_STORE_DAMAGED, "an audit record was altered, or is damaged");

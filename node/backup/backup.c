@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include "backup/backup_job.h"
 #include "protocol/writer.h"
+#include "rotation/rotation.h"
 #include "seal/masking_keys.h"
 
 /* --- making --- */
@@ -41,6 +42,7 @@ static status_code add_masking_keys(struct making *making, uint64_t revision)
     struct secret before = making->masking_keys;
 
     TRY(node_catch_up(making->node, revision));
+    TRY(rotation_refresh(making->node));
     TRY(identity_masking_keys(making->node->identity, &now));
     TRY(masking_keys_join(secret_slice(&before), secret_slice(&now), &all));
     making->masking_keys = all;

@@ -71,7 +71,7 @@ const struct setting SETTINGS[] = {
     NUMBER("object-cache", object_cache, 16, 10000000, "20000", "Keys and other objects kept opened in memory."),
     NUMBER("tail-interval-ms", tail_interval_ms, 1, 60000, "20",
            "How often changes made by other nodes are looked for, in milliseconds."),
-    NUMBER("rotation-pause-ms", rotation_pause_ms, 0, 60000, "2",
+    NUMBER("rotation-pause-ms", rotation_pause_ms, 0, 5000, "2",
            "Pause after every 48 records that are sealed anew while the masking key is replaced, in milliseconds."),
     NUMBER("ticket-lifetime-s", ticket_lifetime_s, 60, 86400, "3600",
            "How long a login lasts without being used, in seconds."),

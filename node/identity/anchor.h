@@ -1,6 +1,6 @@
-/* Trust anchors: CAs, besides the cluster's own, that clients' certificates may come from. They are records of the store,
- * so that all nodes have the same; each node follows their changes. Nodes themselves have certificates of the cluster's
- * own CA only. */
+/* Trust anchors: CAs, besides the cluster's own, that clients' certificates may come from. They are records of the
+ * store, so that all nodes have the same; each node follows their changes. Nodes themselves have certificates of the
+ * cluster's own CA only. */
 #pragma once
 
 #include "protocol/message.h"

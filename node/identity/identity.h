@@ -81,8 +81,8 @@ status_code identity_admit(struct identity *identity, struct slice certificate, 
                            struct slice handover);
 
 /** Hands these masking keys to a member (or this node itself) instead of those that this node has. */
-status_code identity_hand_over(struct identity *identity, struct slice certificate_pem, struct slice masking_keys,
-                               struct bytes *handover);
+status_code identity_hand_over(struct identity *identity, const uint8_t node_id[ID_LEN], struct slice certificate_pem,
+                               struct slice masking_keys, struct bytes *handover);
 
 /** Takes up what another member handed over so: *masking_keys are all that this node has then. STATUS_NOT_PERMITTED
  * when one of them is another than this node knows. */

@@ -217,15 +217,19 @@ status_code identity_founded(struct identity *identity)
 
 /* The masking keys, while one takes the place of another. */
 
-status_code identity_hand_over(struct identity *identity, struct slice certificate_pem, struct slice masking_keys,
-                               struct bytes *handover)
+status_code identity_hand_over(struct identity *identity, const uint8_t node_id[ID_LEN], struct slice certificate_pem,
+                               struct slice masking_keys, struct bytes *handover)
 {
     CLEANUP(certificate_free) X509 *taker = NULL;
     CLEANUP(vault_release) struct vault given = {0};
+    uint8_t id[ID_LEN];
     TRY(certificate_parse(certificate_pem, "a member's certificate", &taker));
+    TRY(certificate_node_id(taker, id));
+    CHECK(memcmp(id, node_id, ID_LEN) == 0, STATUS_NOT_PERMITTED, "a member's certificate is another node's");
     LOCKED(identity);
 
     CHECK(identity->vault.state == IDENTITY_MEMBER, STATUS_CLUSTER_STATE, "this node is no member of a cluster itself");
+    TRY(certificate_check(taker, identity->ca));
     TRY(copy_vault(&identity->vault, &given));
     secret_release(&given.masking_keys);
     TRY(secret_copy(&given.masking_keys, masking_keys));
@@ -236,6 +240,7 @@ status_code identity_hand_over(struct identity *identity, struct slice certifica
 status_code identity_take_up(struct identity *identity, struct slice handover, struct secret *masking_keys)
 {
     CLEANUP(vault_release) struct vault taken = {0}, next = {0};
+    CLEANUP(secret_release) struct secret kept = SECRET_INIT;
     LOCKED(identity);
 
     struct handover_parties parties = {NULL, NULL, identity->ca};
@@ -244,8 +249,10 @@ status_code identity_take_up(struct identity *identity, struct slice handover, s
           "the masking key is another cluster's");
     TRY(copy_vault(&identity->vault, &next));
     secret_release(&next.masking_keys);
-    TRY(masking_keys_join(secret_slice(&identity->vault.masking_keys), secret_slice(&taken.masking_keys),
-                          &next.masking_keys));
+    /* What the others have forgotten meanwhile is not kept here either. */
+    TRY(masking_keys_from(secret_slice(&identity->vault.masking_keys),
+                          masking_keys_generation(secret_slice(&taken.masking_keys), 0), &kept));
+    TRY(masking_keys_join(secret_slice(&kept), secret_slice(&taken.masking_keys), &next.masking_keys));
     TRY(secret_copy(masking_keys, secret_slice(&next.masking_keys)));
     return commit(identity, &next);
 }

@@ -1,8 +1,9 @@
 /* Members of the cluster in the store (member.h).
  *
  * Besides one record a node there is the roster: a STORE_NODE record with a zero id and nothing in it, rewritten with
- * every member that is added. Two nodes that add a member at the same time cannot both succeed on the same roster
- * version, so the count that each looked at holds; nor can one add a member while another makes out who they are. */
+ * every member that is added or removed. Two nodes that add a member at the same time cannot both succeed on the same
+ * roster version, so the count that each looked at holds; nor can one add or remove a member while another makes out
+ * who they are. */
 #include "identity/member.h"
 
 #include <stdlib.h>
@@ -195,12 +196,18 @@ static status_code check_room(struct node *node)
 }
 
 /** Removed nodes are found by their certificate. */
+static status_code put_tokens(struct node *node, const struct values *values, struct resealed *memory,
+                              struct store_write *write)
+{
+    const struct index_term term = {TERM_REMOVED, values_bytes(values, FIELD_HASH_VALUE)};
+    return has_state(values, REMOVED) ? index_put_tokens(node, &term, 1, &memory->tokens, write) : STATUS_OK;
+}
+
 static status_code prepare_member(struct node *node, const struct values *values, uint64_t version,
                                   struct resealed *memory, struct store_write *write)
 {
-    const struct index_term term = {TERM_REMOVED, values_bytes(values, FIELD_HASH_VALUE)};
     TRY(seal_member(node, values_bytes(values, FIELD_NODE_ID).data, version, values, &memory->value, write));
-    return has_state(values, REMOVED) ? index_put_tokens(node, &term, 1, &memory->tokens, write) : STATUS_OK;
+    return put_tokens(node, values, memory, write);
 }
 
 static status_code write_member(struct node *node, const struct values *values, uint64_t version)
@@ -212,10 +219,10 @@ static status_code write_member(struct node *node, const struct values *values, 
     uint64_t revision = 0;
 
     TRY(prepare_member(node, values, version, &memory, &writes[0]));
-    if (version == 0) {
+    if (version == 0 || has_state(values, REMOVED))
         TRY(members_fence(node, &roster, &writes[n++]));
+    if (version == 0)
         TRY(check_room(node)); /* the roster was read before: who is added meanwhile makes this write fail */
-    }
     TRY(node->store->operations->write(node->store, writes, n, &revision));
     node_wrote(node, revision);
     return STATUS_OK;
@@ -228,7 +235,8 @@ status_code member_reseal(struct node *node, const struct store_record *record, 
     if (memcmp(record->id, ROSTER, ID_LEN) == 0)
         return record_reseal(node, record, memory, write);
     TRY(open_member(node, record, &member));
-    return prepare_member(node, &member.values, member.version, memory, write);
+    TRY(record_reseal(node, record, memory, write));
+    return put_tokens(node, &member.values, memory, write);
 }
 
 static bool is_conflict(status_code code)
@@ -247,16 +255,26 @@ static bool is_same(const struct values *a, const struct values *b)
     return true;
 }
 
+/** Of two threads of a node that tell of it, the one that knows more may come first. */
+static void keep_newest_generation(const struct values *before, struct values *now)
+{
+    uint64_t generation = values_uint(before, FIELD_KEY_GENERATION, 0);
+    if (generation > values_uint(now, FIELD_KEY_GENERATION, 0))
+        values_put_uint(now, FIELD_KEY_GENERATION, generation);
+}
+
 /** One attempt; a removed node stays removed. */
 static status_code put_once(struct node *node, const struct values *values)
 {
     CLEANUP(member_release) struct member before = {.storage = BYTES_INIT};
+    struct values now = *values;
     TRY(read_member(node, values_bytes(values, FIELD_NODE_ID).data, &before));
-    if (before.version != 0 && is_same(&before.values, values))
+    keep_newest_generation(&before.values, &now);
+    if (before.version != 0 && is_same(&before.values, &now))
         return STATUS_OK;
     CHECK(!has_state(&before.values, REMOVED), STATUS_CLUSTER_STATE,
           "this node was removed from the cluster: it can come back only with a fresh state folder");
-    return write_member(node, values, before.version);
+    return write_member(node, &now, before.version);
 }
 
 status_code members_put(struct node *node, const struct values *member)
@@ -278,16 +296,21 @@ static void fill(struct values *values, const uint8_t node_id[ID_LEN], const cha
     values_put_bytes(values, FIELD_CERTIFICATE, certificate_pem);
 }
 
-/** Repeated, perhaps after the node began to serve: nothing to take back. */
+/** Repeated, perhaps after the node began to serve: nothing to take back. A new certificate is no news of which masking
+ * keys a member has. */
 static status_code approve_once(struct node *node, const struct values *values)
 {
+    struct values now = *values;
     CLEANUP(member_release) struct member before = {.storage = BYTES_INIT};
     TRY(read_member(node, values_bytes(values, FIELD_NODE_ID).data, &before));
     CHECK(before.version == 0 || !has_state(&before.values, REMOVED), STATUS_CLUSTER_STATE,
           "this node was removed from the cluster: it can come back only with a fresh state folder");
     if (before.version != 0 && values_equal_at(&FIELD_SCHEMA, &before.values, values, FIELD_HASH_VALUE))
         return STATUS_OK;
-    return write_member(node, values, before.version);
+    if (before.version != 0)
+        values_put_uint(&now, FIELD_KEY_GENERATION,
+                        values_uint(&before.values, FIELD_KEY_GENERATION, FIRST_GENERATION));
+    return write_member(node, &now, before.version);
 }
 
 status_code members_approve(struct node *node, const uint8_t node_id[ID_LEN], struct slice certificate_pem)

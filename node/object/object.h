@@ -144,6 +144,9 @@ status_code objects_count_owned(struct objects *objects, const uint8_t user_id[I
 void objects_forget(struct objects *objects, const uint8_t id[ID_LEN]);
 void objects_forget_all(struct objects *objects);
 
+/** A masking key was forgotten: what came from clients under it must not be used any longer. */
+void objects_forget_session_objects(struct objects *objects);
+
 /** A resealer (seal/record.h), of token objects and removed-markers. */
 status_code object_reseal(struct node *node, const struct store_record *stored, struct resealed *memory,
                           struct store_write *write);

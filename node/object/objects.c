@@ -49,6 +49,11 @@ void objects_forget_all(struct objects *objects)
     cache_clear(objects->tokens);
 }
 
+void objects_forget_session_objects(struct objects *objects)
+{
+    cache_clear(objects->sessions);
+}
+
 void object_made_release(struct object_made *made)
 {
     bytes_release(&made->attributes);

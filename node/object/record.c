@@ -23,11 +23,11 @@ static void put_context(struct bytes *context, const uint8_t id[ID_LEN], uint64_
     bytes_append(context, place, sizeof place);
 }
 
-/** Names the object, unless the reader was just overtaken by a new masking key. */
+/** Names the object, if it is the record's own fault. */
 static status_code damaged(const uint8_t id[ID_LEN], status_code code)
 {
     char hex[2 * ID_LEN + 1];
-    if (code == STATUS_BUSY || code == STATUS_OUT_OF_MEMORY)
+    if (code != STATUS_STORE_DAMAGED)
         return code;
     hex_encode(slice_of(id, ID_LEN), hex);
     FAIL(STATUS_STORE_DAMAGED, "the record of object %s is damaged or was altered: restore it from a backup", hex);
@@ -252,9 +252,11 @@ status_code blob_open(struct objects *objects, const uint8_t session_id[ID_LEN],
     uint32_t n;
 
     put_blob_context(context, session_id, id);
-    CHECK(unseal(objects->node->keyring, SEAL_SESSION_OBJECT, slice_of(context, sizeof context), blob, plaintext) ==
-              STATUS_OK,
-          STATUS_OBJECT_NOT_FOUND, "BLOB is not this session's object with this id, or is damaged");
+    status_code code =
+        unseal(objects->node->keyring, SEAL_SESSION_OBJECT, slice_of(context, sizeof context), blob, plaintext);
+    CHECK(code != STATUS_STORE_DAMAGED, STATUS_OBJECT_NOT_FOUND,
+          "BLOB is not this session's object with this id, or is damaged");
+    TRY(code);
     struct reader reader = reader_of(bytes_slice(plaintext));
     TRY(read_array(&reader, &n));
     TRY(read_bin(&reader, BLOB_MAX, encoded_content));

@@ -20,6 +20,7 @@ status_code op_trust_anchor_add(struct call *call);
 status_code op_trust_anchor_remove(struct call *call);
 status_code op_trust_anchor_list(struct call *call);
 status_code op_cluster_rotate_key(struct call *call);
+status_code op_cluster_give_up_damaged(struct call *call);
 status_code op_cluster_masking_key(struct call *call);
 status_code op_cluster_describe(struct call *call);
 status_code op_cluster_migrate_store(struct call *call);

@@ -117,13 +117,21 @@ status_code op_cluster_rotate_key(struct call *call)
     return STATUS_OK;
 }
 
+status_code op_cluster_give_up_damaged(struct call *call)
+{
+    return rotation_give_up_damaged(call->node, values_uint(call->request, FIELD_COUNT, 0));
+}
+
 status_code op_cluster_masking_key(struct call *call)
 {
     struct rotation_status status;
-    struct bytes *worker = call_buffer(call);
+    struct bytes *worker = call_buffer(call), *numbers = call_buffer(call);
 
     TRY(rotation_describe(call->node, &status));
     TRY(bytes_assign(worker, slice_of(status.worker_id, ID_LEN)));
+    uints_encode(numbers, (const uint64_t[]){status.n_damaged, status.n_given_up}, 2);
+    TRY(bytes_ok(numbers));
+    values_put_bytes(call->answer, FIELD_NUMBERS, bytes_slice(numbers));
     values_put_uint(call->answer, FIELD_VERSION, status.generation);
     values_put_bytes(call->answer, FIELD_STATE_NAME, slice_text(status.phase));
     values_put_uint(call->answer, FIELD_COUNT, status.n_done);

@@ -44,9 +44,10 @@ static status_code open_state(const struct call *call, struct slice context, str
     struct slice sealed = call_bytes(call, FIELD_STATE);
     if (sealed.len == 0)
         return STATUS_OK;
-    CHECK(unseal(call->node->keyring, SEAL_MULTIPART, context, sealed, state) == STATUS_OK, STATUS_INVALID_ARGUMENT,
+    status_code code = unseal(call->node->keyring, SEAL_MULTIPART, context, sealed, state);
+    CHECK(code != STATUS_STORE_DAMAGED, STATUS_INVALID_ARGUMENT,
           "STATE does not belong to this operation of this user with this key");
-    return STATUS_OK;
+    return code;
 }
 
 status_code op_multipart(struct call *call)

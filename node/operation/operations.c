@@ -17,6 +17,7 @@ static const operation_handler HANDLERS[OPERATION_NUMBER_MAX + 1] = {
     [OP_TRUST_ANCHOR_REMOVE] = op_trust_anchor_remove,
     [OP_TRUST_ANCHOR_LIST] = op_trust_anchor_list,
     [OP_CLUSTER_ROTATE_KEY] = op_cluster_rotate_key,
+    [OP_CLUSTER_GIVE_UP_DAMAGED] = op_cluster_give_up_damaged,
     [OP_CLUSTER_MASKING_KEY] = op_cluster_masking_key,
     [OP_NODE_DESCRIBE] = op_node_describe,
     [OP_NODE_CSR] = op_node_csr,

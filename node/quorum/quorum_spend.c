@@ -29,6 +29,7 @@ static enum quorum_service service_of(const struct caller *caller, enum operatio
     case OP_NODE_REMOVE:
     case OP_BACKUP_DELETE:
     case OP_CLUSTER_ROTATE_KEY:
+    case OP_CLUSTER_GIVE_UP_DAMAGED:
     case OP_TRUST_ANCHOR_ADD:
     case OP_TRUST_ANCHOR_REMOVE:
         return QUORUM_CLUSTER;

@@ -11,32 +11,44 @@
 #define SEALED_MAX    48u                 /* of which so many are sealed anew */
 #define BYTES_MAX     ((size_t)256 << 10) /* and so many bytes: etcd takes 1.5 MiB as base64 */
 
-static const struct {
+struct kind {
     enum store_kind kind;
     resealer reseal;
-} STEPS[] = {
+};
+
+/* In this order. */
+static const struct kind KINDS[] = {
     {STORE_OBJECT, object_reseal}, {STORE_USER, account_reseal},      {STORE_NODE, member_reseal},
     {STORE_LOGIN, record_reseal},  {STORE_REVOCATION, record_reseal}, {STORE_QUORUM, record_reseal},
     {STORE_AUDIT, record_reseal},  {STORE_ANCHOR, record_reseal},     {STORE_CLUSTER, record_reseal},
 };
 
-#define N_STEPS (sizeof(STEPS) / sizeof(*STEPS))
+#define N_KINDS (sizeof(KINDS) / sizeof(*KINDS))
 
-unsigned reseal_steps(void)
+void reseal_begin(struct rotation_progress *progress)
 {
-    return N_STEPS;
+    progress->kind = KINDS[0].kind;
+    progress->n_in_kind = progress->n_old = progress->n_damaged = 0;
+}
+
+static const struct kind *find_kind(enum store_kind number)
+{
+    for (const struct kind *kind = KINDS; kind < KINDS + N_KINDS; kind++)
+        if (kind->kind == number)
+            return kind;
+    return NULL;
 }
 
 /* --- some records --- */
 
 struct batch {
     struct node *node;
-    resealer reseal;
+    const struct kind *kind;
     uint32_t newest;
     struct resealed memory[SEALED_MAX];
     struct store_write writes[SEALED_MAX + 1]; /* and the progress */
     struct bytes progress_sealed;
-    size_t n, n_bytes, n_seen;
+    size_t n, n_bytes, n_seen, n_old, n_damaged;
     uint8_t last[ID_LEN];
 };
 
@@ -60,9 +72,11 @@ static status_code take_record(void *context, const struct store_record *record)
     batch->n_seen++;
     if (generation_of(record->value) >= batch->newest)
         return STATUS_OK;
-    status_code status = batch->reseal(batch->node, record, &batch->memory[batch->n], &batch->writes[batch->n]);
+    batch->n_old++;
+    status_code status = batch->kind->reseal(batch->node, record, &batch->memory[batch->n], &batch->writes[batch->n]);
 
-    if (status == STATUS_STORE_DAMAGED) { /* it opens under no key */
+    if (status == STATUS_STORE_DAMAGED) { /* it opens under no key, perhaps of this node's replica alone */
+        batch->n_damaged++;
         log_event(LOG_LEVEL_ERROR, "damaged record is not sealed anew", "kind", log_number(record->kind), "id",
                   log_hex(slice_of(record->id, ID_LEN)), "detail", failure_detail(), NULL);
         bytes_clear(&batch->memory[batch->n].value);
@@ -79,7 +93,7 @@ static status_code gather(struct batch *batch, const struct rotation_progress *p
 {
     struct store *store = batch->node->store;
     status_code status =
-        store->operations->range(store, STEPS[progress->step].kind, progress->n_in_step ? progress->after : NULL, NULL,
+        store->operations->range(store, batch->kind->kind, progress->n_in_kind ? progress->after : NULL, NULL,
                                  LOOKED_AT_MAX, take_record, batch);
 
     *ended = status == STATUS_OK && batch->n_seen < LOOKED_AT_MAX;
@@ -132,13 +146,15 @@ static status_code write_each(struct batch *batch, struct rotation_progress *pro
 static void move_on(struct rotation_progress *progress, const struct batch *batch, bool ended)
 {
     progress->n_done += batch->n_seen;
-    progress->n_in_step += batch->n_seen;
+    progress->n_in_kind += batch->n_seen;
+    progress->n_old += batch->n_old;
+    progress->n_damaged += batch->n_damaged;
     if (batch->n_seen)
         memcpy(progress->after, batch->last, ID_LEN);
     if (!ended)
         return;
-    progress->step++;
-    progress->n_in_step = 0;
+    progress->kind = batch->kind + 1 < KINDS + N_KINDS ? batch->kind[1].kind : (enum store_kind)0;
+    progress->n_in_kind = 0;
     memset(progress->after, 0, ID_LEN);
 }
 
@@ -149,9 +165,10 @@ status_code reseal_some(struct node *node, struct rotation_progress *progress)
     bool ended;
 
     CHECK(batch, STATUS_OUT_OF_MEMORY, "no memory to seal records anew");
-    CHECK(progress->step < N_STEPS, STATUS_INTERNAL, "there is no step %u", progress->step);
     batch->node = node;
-    batch->reseal = STEPS[progress->step].reseal;
+    batch->kind = find_kind(progress->kind);
+    CHECK(batch->kind, STATUS_VERSION_MISMATCH, "records of kind %u are of a newer version: a newer node goes on",
+          progress->kind);
     batch->newest = progress->generation;
     TRY(gather(batch, progress, &ended));
     move_on(&next, batch, ended);

@@ -3,9 +3,9 @@
 
 #include "rotation/rotation_progress.h"
 
-/** How many kinds of records there are to go through: a pass is over when progress->step reaches it. */
-unsigned reseal_steps(void);
+/** Lets a pass over all records begin. */
+void reseal_begin(struct rotation_progress *progress);
 
-/** Goes on from where `progress` says, by some records, and writes them together with the progress, which moves on.
- * STATUS_CONFLICT when somebody else wrote the progress: then it is theirs. */
+/** Goes on with the pass from where `progress` says, by some records, and writes them together with the progress, which
+ * moves on: to kind 0 at the end. STATUS_CONFLICT when somebody else wrote the progress: then it is theirs. */
 status_code reseal_some(struct node *node, struct rotation_progress *progress);

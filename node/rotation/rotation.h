@@ -33,15 +33,25 @@ void rotation_close(struct rotation *rotation);
  * so it writes nothing to the store. */
 status_code rotation_follow(struct node *node, const struct cluster_record *cluster);
 
+/** Looks whether the cluster record is another one than rotation_follow saw last, and follows it then: for whoever must
+ * not overlook a key that others seal under already. */
+status_code rotation_refresh(struct node *node);
+
 /** An administrator begins one. `grace_s`: how long the old key goes on opening what clients hold. A request with the
  * same id is the same one. STATUS_CLUSTER_STATE while one is under way, or when a member has not taken up the key of
  * the one before: the detail names it. */
 status_code rotation_begin(struct node *node, const uint8_t request_id[ID_LEN], uint64_t grace_s, uint32_t *generation);
 
+/** An administrator decided to leave behind so many records that open under no key, and hold the rotation up.
+ * STATUS_CLUSTER_STATE while none is under way. */
+status_code rotation_give_up_damaged(struct node *node, uint64_t n);
+
 struct rotation_status {
     uint32_t generation;
-    const char *phase;         /* "none", "sealing", "checking", "grace" */
-    uint64_t n_done, n_total;  /* records looked at, in both passes; of the last rotation */
+    const char *phase;        /* "none", "sealing", "checking", "grace" */
+    uint64_t n_done, n_total; /* records looked at, in all passes; of the last rotation */
+    uint64_t n_damaged;       /* of the last pass */
+    uint64_t n_given_up;
     uint64_t retire_ms;        /* in "grace": when the old key is forgotten */
     uint8_t worker_id[ID_LEN]; /* the node that works on it; zero: none at the moment */
 };

@@ -13,6 +13,7 @@ struct handing {
     struct bytes sealed[CLUSTER_NODES_MAX];
     struct store_write writes[STORE_WRITES_MAX];
     size_t n, n_writes;
+    bool to_itself;
 };
 
 static void handing_release(struct handing *handing)
@@ -33,6 +34,21 @@ static status_code handover_version(struct node *node, const uint8_t *id, uint64
     return STATUS_OK;
 }
 
+static status_code make_handover(struct handing *handing, const struct values *member, struct bytes *handover)
+{
+    char why[FAILURE_DETAIL_MAX];
+    struct slice name = values_bytes(member, FIELD_NAME);
+    status_code status = identity_hand_over(handing->node->identity, values_bytes(member, FIELD_NODE_ID).data,
+                                            values_bytes(member, FIELD_CERTIFICATE), handing->masking_keys, handover);
+
+    if (status != STATUS_TLS_ERROR)
+        return status;
+    snprintf(why, sizeof(why), "%s", failure_detail());
+    FAIL(STATUS_CLUSTER_STATE,
+         "node %.*s cannot be given a new masking key: %.120s: renew its certificate, or remove it from the cluster",
+         (int)name.len, (const char *)name.data, why);
+}
+
 /* Sealed under the newest key that all members have: only who has that can make a genuine handover. */
 static status_code hand_over(void *context, const struct values *member)
 {
@@ -44,10 +60,11 @@ static status_code hand_over(void *context, const struct values *member)
     uint64_t version;
 
     CHECK(handing->n < CLUSTER_NODES_MAX, STATUS_INTERNAL, "too many members");
+    handing->to_itself |= memcmp(id, identity_node_id(node->identity), ID_LEN) == 0;
     struct bytes *sealed = &handing->sealed[handing->n++];
     struct store_write *write = &handing->writes[handing->n_writes++];
 
-    TRY(identity_hand_over(node->identity, values_bytes(member, FIELD_CERTIFICATE), handing->masking_keys, &handover));
+    TRY(make_handover(handing, member, &handover));
     TRY(handover_version(node, id, &version));
     TRY(seal(node->keyring, SEAL_NEWEST, SEAL_HANDOVER, record_context(STORE_HANDOVER, id, version + 1, place),
              bytes_slice(&handover), sealed));
@@ -92,6 +109,8 @@ static status_code begin(struct node *node, struct cluster_record *cluster, stru
     TRY(members_fence(node, &fence, &handing.writes[handing.n_writes++]));
     TRY(members_each(node, check_has_key, cluster));
     TRY(members_each(node, hand_over, &handing));
+    CHECK(handing.to_itself, STATUS_CLUSTER_STATE,
+          "this node is not in the list of members yet: try again, or elsewhere");
     cluster->key_generation++;
     TRY(cluster_record_write(node, cluster, &cluster_sealed, &handing.writes[handing.n_writes++]));
     TRY(rotation_progress_write(node, progress, &progress_sealed, &handing.writes[handing.n_writes++]));
@@ -116,7 +135,7 @@ static status_code begin_once(struct node *node, const uint8_t request_id[ID_LEN
           "masking key %u is being replaced already", cluster.key_settled);
     cluster.key_grace_s = grace_s;
     *generation = cluster.key_generation + 1;
-    progress = (struct rotation_progress){.version = progress.version, .generation = *generation, .pass = 1};
+    progress = (struct rotation_progress){.version = progress.version, .generation = *generation};
     memcpy(progress.request_id, request_id, ID_LEN);
     return begin(node, &cluster, &progress);
 }
@@ -137,6 +156,36 @@ status_code rotation_begin(struct node *node, const uint8_t request_id[ID_LEN], 
     return STATUS_OK;
 }
 
+static status_code give_up_once(struct node *node, uint64_t n)
+{
+    CLEANUP(cluster_record_wipe) struct cluster_record cluster;
+    CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT;
+    struct rotation_progress progress;
+    struct store_write write;
+    uint64_t revision;
+
+    TRY(node_catch_up_with_all(node));
+    TRY(cluster_record_read(node, &cluster));
+    TRY(rotation_progress_read(node, &progress));
+    CHECK(cluster.key_settled != cluster.key_generation, STATUS_CLUSTER_STATE, "the masking key is not being replaced");
+    progress.n_given_up = n;
+    TRY(rotation_progress_write(node, &progress, &sealed, &write));
+    TRY(node->store->operations->write(node->store, &write, 1, &revision));
+    node_wrote(node, revision);
+    return STATUS_OK;
+}
+
+status_code rotation_give_up_damaged(struct node *node, uint64_t n)
+{
+    status_code status = STATUS_CONFLICT;
+
+    for (unsigned i = 0; i < RETRIES && again(status); i++)
+        status = give_up_once(node, n);
+    TRY(status);
+    log_event(LOG_LEVEL_WARNING, "damaged records are given up", "most", log_number((long long)n), NULL);
+    return STATUS_OK;
+}
+
 /* --- telling --- */
 
 status_code rotation_describe(struct node *node, struct rotation_status *status)
@@ -147,10 +196,16 @@ status_code rotation_describe(struct node *node, struct rotation_status *status)
     TRY(cluster_record_read(node, &cluster));
     TRY(rotation_progress_read(node, &progress));
     *status = (struct rotation_status){
-        .generation = cluster.key_generation, .phase = "none", .n_done = progress.n_done, .n_total = progress.n_total};
+        .generation = cluster.key_generation,
+        .phase = "none",
+        .n_done = progress.n_done,
+        .n_total = progress.kind ? progress.n_total : progress.n_done, /* which was an estimate */
+        .n_damaged = progress.n_damaged,
+        .n_given_up = progress.n_given_up,
+    };
     memcpy(status->worker_id, progress.worker_id, ID_LEN);
     if (cluster.key_settled != cluster.key_generation)
-        status->phase = progress.pass == 2 ? "checking" : "sealing";
+        status->phase = progress.pass >= 2 ? "checking" : "sealing";
     else if (cluster.key_oldest != cluster.key_generation)
         status->phase = "grace";
     if (cluster.key_oldest != cluster.key_generation)

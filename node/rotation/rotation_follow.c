@@ -18,27 +18,46 @@ static status_code read_handover(struct node *node, struct bytes *handover)
 
     CHECK(status != STATUS_OBJECT_NOT_FOUND, STATUS_STORE_DAMAGED,
           "the cluster has a new masking key, but hands none over to this node: remove it from the cluster, and join "
-          "with "
-          "a fresh state folder");
+          "with a fresh state folder");
     TRY(status);
+    /* Keys before the newest open what clients hold, but those who had them may be members no more. */
+    CHECK(
+        generation_of(bytes_slice(&sealed)) == keyring_newest(node->keyring), STATUS_STORE_DAMAGED,
+        "the handover of a new masking key is not sealed under masking key %u, this node's newest: it is not genuine, "
+        "or this node was away for more than one rotation; then remove it from the cluster, and join with a fresh "
+        "state folder",
+        keyring_newest(node->keyring));
     status = unseal(node->keyring, SEAL_HANDOVER, record_context(STORE_HANDOVER, id, version, context),
                     bytes_slice(&sealed), handover);
-    CHECK(status == STATUS_OK, STATUS_STORE_DAMAGED,
-          "the handover of a new masking key does not open: it is not genuine, or this node was away for more than one "
-          "rotation; then remove it from the cluster, and join with a fresh state folder");
-    return STATUS_OK;
+    CHECK(status != STATUS_STORE_DAMAGED, STATUS_STORE_DAMAGED,
+          "the handover of a new masking key does not open: it is not genuine");
+    return status;
+}
+
+/* Whatever keeps this node from it, another one may have the key. */
+static status_code keep(struct node *node, struct slice handover, struct secret *masking_keys)
+{
+    char why[FAILURE_DETAIL_MAX];
+    status_code status = identity_take_up(node->identity, handover, masking_keys);
+
+    if (status != STATUS_STORE_FULL && status != STATUS_STORE_READ_ONLY)
+        return status;
+    snprintf(why, sizeof(why), "%s", failure_detail());
+    FAIL(STATUS_IO_ERROR, "this node cannot keep the new masking key: %.200s", why);
 }
 
 /* With `keys` held. */
-static status_code take_up(struct node *node)
+static status_code take_up(struct node *node, uint32_t generation)
 {
     CLEANUP(bytes_release) struct bytes handover = BYTES_INIT;
     CLEANUP(secret_release) struct secret masking_keys = SECRET_INIT;
 
     TRY(read_handover(node, &handover));
-    TRY(identity_take_up(node->identity, bytes_slice(&handover), &masking_keys));
+    TRY(keep(node, bytes_slice(&handover), &masking_keys));
     TRY(keyring_change(node->keyring, secret_slice(&masking_keys)));
-    log_event(LOG_LEVEL_INFO, "masking key taken up", "generation", log_number(keyring_newest(node->keyring)), NULL);
+    CHECK(keyring_newest(node->keyring) >= generation, STATUS_STORE_DAMAGED,
+          "masking key %u is in use, but is not handed over to this node", generation);
+    log_event(LOG_LEVEL_INFO, "masking key taken up", "generation", log_number(generation), NULL);
     return STATUS_OK;
 }
 
@@ -47,61 +66,71 @@ static status_code learn(void *context, uint32_t generation)
     struct rotation *rotation = context;
     status_code status = STATUS_OK;
 
+    if (generation == 0)
+        return rotation_refresh(rotation->node);
     pthread_mutex_lock(&rotation->keys);
     if (keyring_newest(rotation->node->keyring) < generation)
-        status = take_up(rotation->node);
+        status = take_up(rotation->node, generation);
     pthread_mutex_unlock(&rotation->keys);
     return status;
 }
 
 /* --- following --- */
 
-static status_code retire(struct rotation *rotation, uint32_t oldest)
+/* With `keys` held. */
+static status_code retire(struct node *node, uint32_t oldest)
 {
     CLEANUP(secret_release) struct secret masking_keys = SECRET_INIT;
+
+    TRY(identity_retire(node->identity, oldest, &masking_keys));
+    TRY(keyring_change(node->keyring, secret_slice(&masking_keys)));
+    if (node->objects)
+        objects_forget_session_objects(node->objects);
+    return STATUS_OK;
+}
+
+/* With `keys` held. */
+static status_code follow(struct rotation *rotation, const struct cluster_record *cluster)
+{
     struct node *node = rotation->node;
 
-    pthread_mutex_lock(&rotation->keys);
-    status_code status = identity_retire(node->identity, oldest, &masking_keys);
-    if (status == STATUS_OK)
-        status = keyring_change(node->keyring, secret_slice(&masking_keys));
-    pthread_mutex_unlock(&rotation->keys);
-    return status;
-}
-
-static void note(struct rotation *rotation, const struct cluster_record *cluster)
-{
-    pthread_mutex_lock(&rotation->lock);
-    rotation->seen.key_generation = cluster->key_generation;
-    rotation->seen.key_settled = cluster->key_settled;
-    rotation->seen.key_oldest = cluster->key_oldest;
-    rotation->seen.key_retire_ms = cluster->key_retire_ms;
-    rotation->called = true;
-    pthread_cond_signal(&rotation->wake);
-    pthread_mutex_unlock(&rotation->lock);
-}
-
-void rotation_seen(struct rotation *rotation, struct cluster_record *cluster)
-{
-    pthread_mutex_lock(&rotation->lock);
-    *cluster = rotation->seen;
-    pthread_mutex_unlock(&rotation->lock);
+    if (keyring_newest(node->keyring) < cluster->key_generation)
+        TRY(take_up(node, cluster->key_generation));
+    keyring_settle(node->keyring, cluster->key_settled);
+    if (rotation->oldest >= cluster->key_oldest)
+        return STATUS_OK;
+    TRY(retire(node, cluster->key_oldest));
+    rotation->oldest = cluster->key_oldest;
+    return STATUS_OK;
 }
 
 status_code rotation_follow(struct node *node, const struct cluster_record *cluster)
 {
     struct rotation *rotation = node->rotation;
-    struct cluster_record before;
 
     if (!rotation)
         return STATUS_OK;
-    rotation_seen(rotation, &before);
-    TRY(learn(rotation, cluster->key_generation));
-    keyring_settle(node->keyring, cluster->key_settled);
-    if (cluster->key_oldest != before.key_oldest)
-        TRY(retire(rotation, cluster->key_oldest));
-    note(rotation, cluster);
+    pthread_mutex_lock(&rotation->keys);
+    status_code status = follow(rotation, cluster);
+    pthread_mutex_unlock(&rotation->keys);
+    TRY(status);
+
+    atomic_store(&rotation->followed_version, cluster->version);
+    pthread_mutex_lock(&rotation->lock);
+    rotation->called = true;
+    pthread_cond_signal(&rotation->wake);
+    pthread_mutex_unlock(&rotation->lock);
     return STATUS_OK;
+}
+
+status_code rotation_refresh(struct node *node)
+{
+    uint64_t version;
+
+    if (!node->rotation)
+        return STATUS_OK;
+    TRY(cluster_record_version(node, &version));
+    return version == atomic_load(&node->rotation->followed_version) ? STATUS_OK : node_cluster_changed(node);
 }
 
 /* --- the thread --- */

@@ -1,18 +1,35 @@
 /* See rotation_progress.h. */
 #include "rotation/rotation_progress.h"
 
-enum { REQUEST_ID = 1, GENERATION, WORKER_ID, PASS, STEP, AFTER, N_IN_STEP, N_DONE, N_TOTAL, N_ENTRIES };
+enum {
+    REQUEST_ID = 1,
+    GENERATION,
+    WORKER_ID,
+    PASS,
+    KIND,
+    AFTER,
+    N_IN_KIND,
+    N_OLD,
+    N_DAMAGED,
+    N_DONE,
+    N_TOTAL,
+    N_GIVEN_UP,
+    N_ENTRIES
+};
 
 static const struct schema_entry entries[N_ENTRIES] = {
     [REQUEST_ID] = {"REQUEST_ID", VALUE_BIN, ID_LEN, NULL},
     [GENERATION] = {"GENERATION", VALUE_UINT, UINT32_MAX, NULL},
     [WORKER_ID] = {"WORKER_ID", VALUE_BIN, ID_LEN, NULL},
-    [PASS] = {"PASS", VALUE_UINT, 2, NULL},
-    [STEP] = {"STEP", VALUE_UINT, STORE_KIND_MAX, NULL},
+    [PASS] = {"PASS", VALUE_UINT, UINT64_MAX, NULL},
+    [KIND] = {"KIND", VALUE_UINT, STORE_KIND_MAX, NULL},
     [AFTER] = {"AFTER", VALUE_BIN, ID_LEN, NULL},
-    [N_IN_STEP] = {"N_IN_STEP", VALUE_UINT, UINT64_MAX, NULL},
+    [N_IN_KIND] = {"N_IN_KIND", VALUE_UINT, UINT64_MAX, NULL},
+    [N_OLD] = {"N_OLD", VALUE_UINT, UINT64_MAX, NULL},
+    [N_DAMAGED] = {"N_DAMAGED", VALUE_UINT, UINT64_MAX, NULL},
     [N_DONE] = {"N_DONE", VALUE_UINT, UINT64_MAX, NULL},
     [N_TOTAL] = {"N_TOTAL", VALUE_UINT, UINT64_MAX, NULL},
+    [N_GIVEN_UP] = {"N_GIVEN_UP", VALUE_UINT, UINT64_MAX, NULL},
 };
 static const struct schema schema = {"rotation field", entries, N_ENTRIES};
 
@@ -41,11 +58,14 @@ status_code rotation_progress_read(struct node *node, struct rotation_progress *
     copy_id(&values, WORKER_ID, progress->worker_id);
     copy_id(&values, AFTER, progress->after);
     progress->generation = (uint32_t)values_uint(&values, GENERATION, 0);
-    progress->pass = (unsigned)values_uint(&values, PASS, 1);
-    progress->step = (unsigned)values_uint(&values, STEP, 0);
-    progress->n_in_step = values_uint(&values, N_IN_STEP, 0);
+    progress->pass = values_uint(&values, PASS, 1);
+    progress->kind = (enum store_kind)values_uint(&values, KIND, 0);
+    progress->n_in_kind = values_uint(&values, N_IN_KIND, 0);
+    progress->n_old = values_uint(&values, N_OLD, 0);
+    progress->n_damaged = values_uint(&values, N_DAMAGED, 0);
     progress->n_done = values_uint(&values, N_DONE, 0);
     progress->n_total = values_uint(&values, N_TOTAL, 0);
+    progress->n_given_up = values_uint(&values, N_GIVEN_UP, 0);
     return STATUS_OK;
 }
 
@@ -61,10 +81,13 @@ status_code rotation_progress_write(struct node *node, const struct rotation_pro
     values_put_bytes(&values, AFTER, slice_of(progress->after, ID_LEN));
     values_put_uint(&values, GENERATION, progress->generation);
     values_put_uint(&values, PASS, progress->pass);
-    values_put_uint(&values, STEP, progress->step);
-    values_put_uint(&values, N_IN_STEP, progress->n_in_step);
+    values_put_uint(&values, KIND, progress->kind);
+    values_put_uint(&values, N_IN_KIND, progress->n_in_kind);
+    values_put_uint(&values, N_OLD, progress->n_old);
+    values_put_uint(&values, N_DAMAGED, progress->n_damaged);
     values_put_uint(&values, N_DONE, progress->n_done);
     values_put_uint(&values, N_TOTAL, progress->n_total);
+    values_put_uint(&values, N_GIVEN_UP, progress->n_given_up);
     values_encode(&schema, &values, &plaintext);
     TRY(bytes_ok(&plaintext));
     return record_prepare(node, STORE_ROTATION, record_id, progress->version, bytes_slice(&plaintext), sealed, write);

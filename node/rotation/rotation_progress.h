@@ -9,11 +9,13 @@ struct rotation_progress {
     uint8_t request_id[ID_LEN];
     uint32_t generation;       /* that it leads to */
     uint8_t worker_id[ID_LEN]; /* zero: whoever likes */
-    unsigned pass;             /* 1 or 2 */
-    unsigned step;             /* of the kinds in reseal.c */
+    uint64_t pass;             /* from 1 on */
+    enum store_kind kind;      /* that the pass is at; 0: it is over */
     uint8_t after[ID_LEN];     /* how far in that kind */
-    uint64_t n_in_step;        /* records of it looked at */
-    uint64_t n_done, n_total;
+    uint64_t n_in_kind;        /* records of it looked at */
+    uint64_t n_old, n_damaged; /* of this pass: records that were not of this generation yet, and could not be opened */
+    uint64_t n_done, n_total;  /* records looked at, of all passes */
+    uint64_t n_given_up;       /* as many damaged ones an administrator decided to leave behind */
 };
 
 /** All zero when there is none. */

@@ -6,8 +6,9 @@
 #include "rotation/reseal.h"
 #include "rotation/rotation_internal.h"
 
-#define ABANDONED_MS 10000u /* by this node's own clock */
-#define RETRIES      16u
+#define ABANDONED_MS    10000u /* by this node's own clock */
+#define DAMAGED_REST_MS 60000u
+#define RETRIES         16u
 
 static uint64_t monotonic_ms(void)
 {
@@ -69,17 +70,11 @@ static status_code count_records(struct node *node, uint64_t *n)
 static status_code claim(struct rotation *rotation, struct rotation_progress *progress)
 {
     struct node *node = rotation->node;
-
-    TRY(rotation_progress_read(node, progress));
     bool ours = memcmp(progress->worker_id, identity_node_id(node->identity), ID_LEN) == 0;
 
     if (!ours && !is_abandoned(rotation, progress))
         return STATUS_PENDING;
     memcpy(progress->worker_id, identity_node_id(node->identity), ID_LEN);
-    if (progress->n_total == 0) {
-        TRY(count_records(node, &progress->n_total));
-        progress->n_total *= 2; /* passes */
-    }
     return ours ? STATUS_OK : write_progress(node, progress);
 }
 
@@ -92,9 +87,28 @@ static void give_up(struct node *node, struct rotation_progress *progress)
 
 /* --- the passes --- */
 
-static status_code pass(struct rotation *rotation, struct rotation_progress *progress)
+/* The first pass seals all; in the second the floor keeps out whoever still seals under the key before, and what came
+ * in meanwhile is sealed. After that a pass finds nothing any more, unless there are records that open under no key. */
+static bool is_complete(const struct rotation_progress *progress)
 {
-    while (progress->step < reseal_steps()) {
+    return progress->pass >= 2 && progress->kind == 0 && progress->n_old == progress->n_damaged &&
+           progress->n_damaged <= progress->n_given_up;
+}
+
+static status_code begin_pass(struct node *node, struct rotation_progress *progress)
+{
+    uint64_t n;
+
+    TRY(count_records(node, &n));
+    progress->pass++;
+    progress->n_total = progress->n_done + (progress->pass == 1 ? 2 * n : n);
+    reseal_begin(progress);
+    return write_progress(node, progress);
+}
+
+static status_code go_through(struct rotation *rotation, struct rotation_progress *progress)
+{
+    while (progress->kind) {
         CHECK(may_work(rotation), STATUS_CANCELLED, "this node stops");
         TRY(reseal_some(rotation->node, progress));
         rotation_pause(rotation, rotation->node->config.rotation_pause_ms);
@@ -102,12 +116,33 @@ static status_code pass(struct rotation *rotation, struct rotation_progress *pro
     return STATUS_OK;
 }
 
-static status_code begin_second_pass(struct node *node, struct rotation_progress *progress)
+/* The floor is raised at the beginning of every later pass, also of one that goes on elsewhere: a store that was moved
+ * or restored meanwhile may not have it. Reads that come after see all that was written before. */
+static status_code pass(struct rotation *rotation, struct rotation_progress *progress)
 {
-    progress->pass = 2;
-    progress->step = 0;
-    progress->n_in_step = 0;
-    return write_progress(node, progress);
+    struct node *node = rotation->node;
+    uint64_t newest;
+
+    if (progress->kind == 0)
+        TRY(begin_pass(node, progress));
+    if (progress->pass >= 2) {
+        TRY(node->store->operations->raise_floor(node->store, progress->generation));
+        TRY(node->store->operations->newest(node->store, &newest));
+        TRY(node->store->operations->wait(node->store, newest));
+    }
+    return go_through(rotation, progress);
+}
+
+/* Perhaps it is this node's replica of the store that is damaged: then others, who try in turn, find nothing of it. */
+static status_code check_damaged(struct rotation *rotation, const struct rotation_progress *progress)
+{
+    if (progress->pass < 2 || progress->n_damaged <= progress->n_given_up)
+        return STATUS_OK;
+    rotation->rests_until_ms = monotonic_ms() + DAMAGED_REST_MS;
+    FAIL(STATUS_STORE_DAMAGED,
+         "%llu records open under no masking key, as this node's log says: restore them, or have an administrator give "
+         "them up (hsm cluster give-up-damaged)",
+         (unsigned long long)progress->n_damaged);
 }
 
 /* Rewrites the cluster record, which others may be rewriting. */
@@ -148,38 +183,37 @@ static void forget_older(struct node *node, struct cluster_record *cluster)
     cluster->key_oldest = cluster->key_settled;
 }
 
-/* The floor is raised at the beginning of every second pass, also of one that goes on elsewhere: a store that was moved
- * or restored meanwhile may not have it. Reads that come after see all that was written before. */
 static status_code work(struct rotation *rotation, struct rotation_progress *progress)
 {
     struct node *node = rotation->node;
 
-    if (progress->pass == 1) {
+    while (!is_complete(progress)) {
         TRY(pass(rotation, progress));
-        TRY(begin_second_pass(node, progress));
+        TRY(check_damaged(rotation, progress));
     }
-    TRY(node->store->operations->raise_floor(node->store, progress->generation));
-    TRY(node_catch_up_with_all(node));
-    TRY(pass(rotation, progress));
     TRY(change_cluster(node, progress->generation, settle));
-    progress->n_total = progress->n_done;
-    log_event(LOG_LEVEL_INFO, "masking key was replaced", "generation", log_number(progress->generation), "records",
-              log_number((long long)progress->n_done / 2), NULL);
+    log_event(LOG_LEVEL_INFO, "masking key was replaced", "generation", log_number(progress->generation), "passes",
+              log_number((long long)progress->pass), "damaged", log_number((long long)progress->n_damaged), NULL);
     return STATUS_OK;
 }
 
 static status_code work_if_ours(struct rotation *rotation)
 {
     struct rotation_progress progress;
+
+    TRY(rotation_progress_read(rotation->node, &progress));
+    if (monotonic_ms() < rotation->rests_until_ms && !is_complete(&progress))
+        return STATUS_OK;
     status_code status = claim(rotation, &progress);
 
     if (status == STATUS_PENDING || status == STATUS_CONFLICT)
         return STATUS_OK;
     TRY(status);
     status = work(rotation, &progress);
-    if (status == STATUS_CONFLICT) /* another node took over */
+    if (status == STATUS_CONFLICT) /* another node took over, or an administrator decided something */
         return STATUS_OK;
-    give_up(rotation->node, &progress);
+    if (status != STATUS_STORE_DAMAGED) /* else after a while */
+        give_up(rotation->node, &progress);
     return status == STATUS_CANCELLED ? STATUS_OK : status;
 }
 
@@ -199,10 +233,11 @@ static status_code confirm(struct rotation *rotation)
 
 static status_code round_once(struct rotation *rotation)
 {
+    CLEANUP(cluster_record_wipe) struct cluster_record cluster;
     struct node *node = rotation->node;
-    struct cluster_record cluster;
 
-    rotation_seen(rotation, &cluster);
+    TRY(rotation_refresh(node));
+    TRY(cluster_record_read(node, &cluster));
     TRY(confirm(rotation));
     if (cluster.key_settled < cluster.key_generation)
         return work_if_ours(rotation);

@@ -3,9 +3,10 @@
 
 #include <stdlib.h>
 #include "node.h"
+#include "rotation/rotation.h"
 
 #define TERMS_MAX (VALUES_MAX + 8u)
-#define CHUNK     256u /* records that are compared at a time */
+#define CHUNK     64u /* records that are compared at a time */
 
 static status_code tokens_of(struct node *node, uint32_t generation, const struct index_term *terms, size_t n,
                              struct index_token *tokens)
@@ -34,6 +35,17 @@ static status_code find_of(struct node *node, uint32_t generation, enum store_ki
     CHECK(n <= TERMS_MAX, STATUS_INTERNAL, "a search for %zu terms", n);
     TRY(tokens_of(node, generation, terms, n, tokens));
     return node->store->operations->find(node->store, kind, tokens, n, after, limit, visit, context);
+}
+
+/* Nobody may have begun to seal under a key of which this node did not know when it searched: it would have missed
+ * that.
+ */
+static status_code check_complete(struct node *node, uint32_t newest_searched)
+{
+    TRY(rotation_refresh(node));
+    CHECK(keyring_newest(node->keyring) == newest_searched, STATUS_BUSY,
+          "the masking key is being replaced, and a search was overtaken: send it again");
+    return STATUS_OK;
 }
 
 /* --- several generations --- */
@@ -140,8 +152,10 @@ status_code index_find(struct node *node, enum store_kind kind, const struct ind
 
     search.n_generations = keyring_searched(node->keyring, search.generations);
     if (search.n_generations == 1)
-        return find_of(node, search.generations[0], kind, terms, n, after, limit, visit, context);
-    return find_in_all(&search, after, limit, visit, context);
+        TRY(find_of(node, search.generations[0], kind, terms, n, after, limit, visit, context));
+    else
+        TRY(find_in_all(&search, after, limit, visit, context));
+    return check_complete(node, search.generations[search.n_generations - 1]);
 }
 
 status_code index_count(struct node *node, enum store_kind kind, const struct index_term *term, uint64_t *n)
@@ -158,5 +172,5 @@ status_code index_count(struct node *node, enum store_kind kind, const struct in
         TRY(node->store->operations->count(node->store, kind, &token, &of_generation));
         *n += of_generation;
     }
-    return STATUS_OK;
+    return check_complete(node, generations[n_generations - 1]);
 }

@@ -18,7 +18,7 @@ status_code index_put_tokens(struct node *node, const struct index_term *terms, 
                              struct store_write *write);
 
 /** Records of a kind that have all the terms, after an id (NULL: from the first), as store_operations.find. Order the
- * terms by selectivity, best first. */
+ * terms by selectivity, best first. STATUS_BUSY, after visits, when the search was overtaken by a new masking key. */
 status_code index_find(struct node *node, enum store_kind kind, const struct index_term *terms, size_t n,
                        const uint8_t *after, size_t limit, store_visitor visit, void *context);
 

@@ -201,7 +201,8 @@ void keyring_on_unknown(struct keyring *keyring, keyring_learner learner, void *
 void keyring_settle(struct keyring *keyring, uint32_t generation)
 {
     pthread_rwlock_wrlock(&keyring->lock);
-    keyring->settled = generation;
+    if (keyring->settled < generation) /* somebody who read the cluster record earlier may come later */
+        keyring->settled = generation;
     pthread_rwlock_unlock(&keyring->lock);
 }
 
@@ -334,7 +335,8 @@ status_code seal(struct keyring *keyring, uint32_t generation, enum seal_purpose
     return STATUS_OK;
 }
 
-/* As begin, for what is there to be opened: a generation that the store knows but this node does not is learned. */
+/* As begin, for what is there to be opened: a generation that the store knows but this node does not is learned. What a
+ * client holds says nothing about what the store knows: then the store is looked at. */
 static status_code begin_opening(struct keyring *keyring, enum seal_purpose purpose, struct slice context,
                                  struct slice sealed, EVP_CIPHER_CTX **gcm)
 {
@@ -342,10 +344,9 @@ static status_code begin_opening(struct keyring *keyring, enum seal_purpose purp
     const uint8_t *nonce = sealed.data + GENERATION_LEN;
     status_code status = begin(keyring, generation, purpose, context, nonce, false, gcm);
 
-    if (status != STATUS_OBJECT_NOT_FOUND || !is_stored(purpose) || !keyring->learner ||
-        generation < keyring_newest(keyring))
+    if (status != STATUS_OBJECT_NOT_FOUND || generation < keyring_newest(keyring) || !keyring->learner)
         return status;
-    TRY(keyring->learner(keyring->learner_context, generation));
+    TRY(keyring->learner(keyring->learner_context, is_stored(purpose) ? generation : 0));
     return begin(keyring, generation, purpose, context, nonce, false, gcm);
 }
 

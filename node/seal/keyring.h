@@ -43,8 +43,10 @@ status_code keyring_change(struct keyring *keyring, struct slice masking_keys);
  * since a reader may just have been overtaken. Older generations still open what clients hold. */
 void keyring_settle(struct keyring *keyring, uint32_t generation);
 
-/** Called, without a lock held, when a value of the store names a generation that is not there; it may call
- * keyring_change. */
+/** Called, without a lock held, when a value of the store names a generation that is not there, which must then come;
+ * or a value from a client does: generation is 0 then, for whatever generation the store says. It may call
+ * keyring_change.
+ */
 typedef status_code (*keyring_learner)(void *context, uint32_t generation);
 void keyring_on_unknown(struct keyring *keyring, keyring_learner learner, void *context);
 
@@ -59,7 +61,7 @@ status_code seal(struct keyring *keyring, uint32_t generation, enum seal_purpose
                  struct slice plaintext, struct bytes *sealed);
 
 /** Appends the plaintext. STATUS_STORE_DAMAGED when it does not open (the caller gives it a better name); STATUS_BUSY:
- * see keyring_settle. */
+ * see keyring_settle. Whatever else comes from looking for a generation that is not here. */
 status_code unseal(struct keyring *keyring, enum seal_purpose purpose, struct slice context, struct slice sealed,
                    struct bytes *plaintext);
 

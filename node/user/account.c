@@ -284,5 +284,6 @@ status_code account_reseal(struct node *node, const struct store_record *record,
     CLEANUP(account_wipe) struct account account;
 
     TRY(account_open(node, record, &account));
-    return account_write(node, &account, memory, write);
+    TRY(record_reseal(node, record, memory, write));
+    return put_tokens(node, &account, &memory->tokens, write);
 }

@@ -76,6 +76,17 @@ status_code cluster_record_read(struct node *node, struct cluster_record *record
     return STATUS_OK;
 }
 
+status_code cluster_record_version(struct node *node, uint64_t *version)
+{
+    CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT;
+    status_code status = node->store->operations->read(node->store, STORE_CLUSTER, cluster_record_id, &sealed, version);
+
+    if (status != STATUS_OBJECT_NOT_FOUND)
+        return status;
+    *version = 0;
+    return STATUS_OK;
+}
+
 status_code cluster_record_write(struct node *node, const struct cluster_record *record, struct bytes *sealed,
                                  struct store_write *write)
 {

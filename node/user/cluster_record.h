@@ -29,6 +29,9 @@ void cluster_record_wipe(struct cluster_record *record);
 /** STATUS_OBJECT_NOT_FOUND before it is created. */
 status_code cluster_record_read(struct node *node, struct cluster_record *record);
 
+/** Its version alone; 0 before it is created. */
+status_code cluster_record_version(struct node *node, uint64_t *version);
+
 /** Makes the record if there is none yet; then the store belongs to this cluster. */
 status_code cluster_record_create(struct node *node, const char *name);
 

@@ -2,6 +2,7 @@
 #include "user/lockout.h"
 
 #include "node.h"
+#include "rotation/rotation.h"
 #include "seal/record.h"
 
 #define LOCK_MAX_S 3600u
@@ -85,15 +86,21 @@ static status_code write_lockout(struct node *node, const uint8_t user_id[ID_LEN
     return STATUS_OK;
 }
 
+/* Somebody else changed it, or the masking key was replaced. */
+static bool is_worth_another_try(status_code status)
+{
+    return status == STATUS_CONFLICT || status == STATUS_ALREADY_EXISTS || status == STATUS_BUSY;
+}
+
 void lockout_count(struct node *node, const uint8_t user_id[ID_LEN])
 {
     status_code status = STATUS_CONFLICT;
 
-    for (unsigned i = 0; i < RETRIES && (status == STATUS_CONFLICT || status == STATUS_ALREADY_EXISTS); i++) {
+    for (unsigned i = 0; i < RETRIES && is_worth_another_try(status); i++) {
         struct lockout lockout;
         uint64_t wait_ms;
 
-        if (read_lockout(node, user_id, &lockout) != STATUS_OK)
+        if (rotation_refresh(node) != STATUS_OK || read_lockout(node, user_id, &lockout) != STATUS_OK)
             break;
         wait_ms = lock_ms(node, ++lockout.failures);
         /* Without a lock no time is written: a node whose clock is behind would take it for one. */

@@ -55,6 +55,7 @@ status_code ticket_open(struct node *node, struct slice sealed, struct ticket *t
     struct values values;
     status_code status = unseal(node->keyring, SEAL_TICKET, context_of(node), sealed, &plaintext);
 
+    TRY(status == STATUS_STORE_DAMAGED ? STATUS_OK : status);
     if (status == STATUS_OK)
         status = values_decode_all(&ticket_schema, bytes_slice(&plaintext), &values);
     CHECK(status == STATUS_OK, STATUS_TICKET_EXPIRED, "the ticket is none of this cluster: log in again");

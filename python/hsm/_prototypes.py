@@ -154,6 +154,7 @@ PROTOTYPES = {
     # admin.h
     "hsm_cluster_create": (STATUS, HANDLE, TEXT, POINTER(Buffer)),
     "hsm_cluster_rotate_key": (STATUS, HANDLE, c_uint32, POINTER(c_uint32)),
+    "hsm_cluster_give_up_damaged": (STATUS, HANDLE, c_uint64),
     "hsm_cluster_masking_key": (STATUS, HANDLE, POINTER(MaskingKeyInfo)),
     "hsm_cluster_migrate_store": (STATUS, HANDLE, TEXT, POINTER(c_uint64)),
     "hsm_cluster_initialize": (STATUS, HANDLE, TEXT, TEXT),

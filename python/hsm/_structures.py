@@ -159,6 +159,8 @@ class MaskingKeyInfo(Structure):
         ("n_total", c_uint64),
         ("retire_ms", c_uint64),
         ("worker_id", c_uint8 * ID_LEN),
+        ("n_damaged", c_uint64),
+        ("n_given_up", c_uint64),
     ]
 
 

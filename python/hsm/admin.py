@@ -38,6 +38,8 @@ class MaskingKeyInfo:
     n_total: int
     retire_ms: int
     worker_id: bytes
+    n_damaged: int
+    n_given_up: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +167,10 @@ class Administration(Handle):
         generation = ctypes.c_uint32()
         check(lib.hsm_cluster_rotate_key(self._handle, grace_s, ctypes.byref(generation)))
         return generation.value
+
+    def give_up_damaged(self, n: int) -> None:
+        """Ends the replacement of the masking key without n records that open under no key. Administrators only."""
+        check(lib.hsm_cluster_give_up_damaged(self._handle, n))
 
     def node_approve(self, certificate_pem: str) -> bytes:
         """Admits the node with this certificate: the handover for its node_admit. Administrators only."""

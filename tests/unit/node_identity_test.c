@@ -9,91 +9,11 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "identity/certificate.h"
 #include "node.h"
-
-/* A CA such as an owner has, and the signing of a node's request. */
-
-struct ca {
-    EVP_PKEY *key;
-    X509 *certificate;
-    char pem[8192];
-};
-
-static X509 *issue(X509_REQ *request, X509_NAME *subject, EVP_PKEY *public_key, const struct ca *ca, EVP_PKEY *signer,
-                   bool is_ca, long from_s, long to_s)
-{
-    X509 *made = X509_new();
-    X509V3_CTX context;
-    X509_set_version(made, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(made), 1 + random());
-    X509_gmtime_adj(X509_getm_notBefore(made), from_s);
-    X509_gmtime_adj(X509_getm_notAfter(made), to_s);
-    X509_set_subject_name(made, subject);
-    X509_set_issuer_name(made, ca->certificate ? X509_get_subject_name(ca->certificate) : subject);
-    X509_set_pubkey(made, public_key);
-    X509V3_set_ctx(&context, made, made, NULL, NULL, 0);
-    if (is_ca) {
-        X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, NID_basic_constraints, "critical,CA:TRUE");
-        X509_add_ext(made, extension, -1);
-        X509_EXTENSION_free(extension);
-    }
-    if (request) {
-        STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(request);
-        for (int i = 0; i < sk_X509_EXTENSION_num(extensions); i++)
-            X509_add_ext(made, sk_X509_EXTENSION_value(extensions, i), -1);
-        sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
-    }
-    assert_true(X509_sign(made, signer, EVP_sha256()) > 0);
-    return made;
-}
-
-static void to_pem(X509 *certificate, char *pem, size_t size)
-{
-    BIO *bio = BIO_new(BIO_s_mem());
-    PEM_write_bio_X509(bio, certificate);
-    int len = BIO_read(bio, pem, (int)size - 1);
-    assert_true(len > 0);
-    pem[len] = 0;
-    BIO_free(bio);
-}
-
-static void make_ca(struct ca *ca, const char *name, bool is_ca)
-{
-    X509_NAME *subject = X509_NAME_new();
-    *ca = (struct ca){0};
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0);
-    ca->key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
-    ca->certificate = issue(NULL, subject, ca->key, ca, ca->key, is_ca, -60, 86400);
-    X509_NAME_free(subject);
-    to_pem(ca->certificate, ca->pem, sizeof ca->pem);
-}
-
-static void free_ca(struct ca *ca)
-{
-    EVP_PKEY_free(ca->key);
-    X509_free(ca->certificate);
-}
-
-static void sign_request(const struct ca *ca, struct identity *identity, long from_s, long to_s, char *pem, size_t size)
-{
-    struct bytes csr = BYTES_INIT;
-    assert_int_equal(identity_csr(identity, &csr), STATUS_OK);
-    BIO *bio = BIO_new_mem_buf(csr.data, (int)csr.len);
-    X509_REQ *request = PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
-    assert_non_null(request);
-    EVP_PKEY *key = X509_REQ_get0_pubkey(request);
-    assert_int_equal(X509_REQ_verify(request, key), 1);
-    X509 *certificate = issue(request, X509_REQ_get_subject_name(request), key, ca, ca->key, false, from_s, to_s);
-    to_pem(certificate, pem, size);
-    X509_free(certificate);
-    X509_REQ_free(request);
-    BIO_free(bio);
-    bytes_release(&csr);
-}
+#include "node_ca_fixture.h"
 
 /* A node that has an identity and nothing else. */
 
@@ -542,8 +462,8 @@ static void a_certificate_without_node_id_is_not_approved(void **state)
     EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     X509_NAME *subject = X509_NAME_new();
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)"client", -1, -1, 0);
-    X509 *client = issue(NULL, subject, key, &joining.ca, joining.ca.key, false, -60, 3600);
-    to_pem(client, pem, sizeof pem);
+    X509 *client = ca_issue(NULL, subject, key, &joining.ca, joining.ca.key, false, -60, 3600);
+    certificate_to_pem(client, pem, sizeof pem);
     assert_refused(identity_approve(joining.member->identity, slice_text(pem), &joining.handover, id), STATUS_TLS_ERROR,
                    "not that of a node");
     X509_free(client);
@@ -612,7 +532,7 @@ static void tls_is_1_3_with_a_client_certificate(void **state)
     EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     X509_NAME *name = X509_NAME_new();
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)"client", -1, -1, 0);
-    X509 *certificate = issue(NULL, name, key, &ca, ca.key, false, -60, 3600);
+    X509 *certificate = ca_issue(NULL, name, key, &ca, ca.key, false, -60, 3600);
     X509_NAME_free(name);
     SSL_CTX_use_certificate(client, certificate);
     SSL_CTX_use_PrivateKey(client, key);

@@ -3,3 +3,5 @@ foreach(subject object_record object_change object_find object_cache operation_t
                 audit rotation)
   hsm_unit_test(node_${subject}_test SOURCES node_objects_fixture.c LIBS hsmd_core)
 endforeach()
+hsm_unit_test(node_rotation_members_test SOURCES node_objects_fixture.c node_ca_fixture.c LIBS hsmd_core)
+target_link_options(node_rotation_members_test PRIVATE -Wl,--wrap=vault_save)

@@ -88,10 +88,18 @@ static void searches_see_every_record_once(void **state)
     fixture_free(fixture);
 }
 
+static struct rotation_progress first_pass(void)
+{
+    struct rotation_progress progress = {.generation = 2, .pass = 1};
+
+    reseal_begin(&progress);
+    return progress;
+}
+
 /* The node must not take part by itself: this is a test of the steps. */
 static void seal_all(struct node *node, struct rotation_progress *progress)
 {
-    while (progress->step < reseal_steps())
+    while (progress->kind)
         assert_int_equal(reseal_some(node, progress), STATUS_OK);
 }
 
@@ -123,7 +131,7 @@ static void sealing_anew_leaves_nothing_behind(void **state)
 {
     struct fixture *fixture = begin();
     struct node *node = fixture->node;
-    struct rotation_progress progress = {.generation = 2, .pass = 1};
+    struct rotation_progress progress = first_pass();
     struct id id = make_aes(node, &fixture->alice, "kept", NULL), public_id;
     struct id pair = make_p256(node, &fixture->alice, "pair", &public_id);
     uint64_t n_admins;
@@ -131,7 +139,7 @@ static void sealing_anew_leaves_nothing_behind(void **state)
     (void)state;
     assert_true(n_of_generation(node, STORE_OBJECT, 1) == N_OLD);
     assert_true(n_of_generation(node, STORE_USER, 1) > 0);
-    while (progress.step < reseal_steps()) {
+    while (progress.kind) {
         assert_int_equal(reseal_some(node, &progress), STATUS_OK);
         assert_int_equal(walk(node, 13), N_OLD + N_NEW + 3);
         assert_int_equal(account_count_role(node, ROLE_ADMIN, &n_admins), STATUS_OK);
@@ -154,7 +162,7 @@ static void a_change_meanwhile_is_not_lost(void **state)
 {
     struct fixture *fixture = begin();
     struct node *node = fixture->node;
-    struct rotation_progress progress = {.generation = 2, .pass = 1}, other;
+    struct rotation_progress progress = first_pass(), other;
     struct id id = make_aes(node, &fixture->alice, "changed", NULL);
 
     (void)state;
@@ -178,7 +186,7 @@ static void a_slow_node_cannot_write_below_the_floor(void **state)
 {
     struct fixture *fixture = begin();
     struct node *node = fixture->node, *slow = fixture->other; /* which has the first key only */
-    struct rotation_progress progress = {.generation = 2, .pass = 1};
+    struct rotation_progress progress = first_pass();
     CLEANUP(exchange_end) struct exchange exchange;
     struct values template = template_token("late");
 
@@ -196,9 +204,12 @@ static void a_slow_node_cannot_write_below_the_floor(void **state)
     put_template(&exchange, FIELD_ATTRIBUTES, &template);
     assert_int_equal(exchange_run(&exchange, OP_KEY_GENERATE), STATUS_BUSY);
 
-    progress.step = 0;
-    progress.n_in_step = 0;
+    reseal_begin(&progress);
     seal_all(node, &progress);
+    assert_true(progress.n_old >= 1);
+    reseal_begin(&progress);
+    seal_all(node, &progress);
+    assert_int_equal(progress.n_old, 0);
     for (size_t i = 0; i < sizeof sealed_kinds / sizeof *sealed_kinds; i++)
         assert_int_equal(n_of_generation(node, sealed_kinds[i], 1), 0);
     assert_int_equal(walk_all(node), N_OLD + N_NEW + 1);
@@ -210,7 +221,7 @@ static void a_damaged_record_is_passed_over(void **state)
 {
     struct fixture *fixture = begin();
     struct node *node = fixture->node;
-    struct rotation_progress progress = {.generation = 2, .pass = 1};
+    struct rotation_progress progress = first_pass();
     CLEANUP(bytes_release) struct bytes value = BYTES_INIT;
     static const struct index_term everything = {256, {NULL, 0}};
     struct seen seen = {.n = 0};
@@ -227,6 +238,7 @@ static void a_damaged_record_is_passed_over(void **state)
     write.value = bytes_slice(&value);
     assert_int_equal(node->store->operations->write(node->store, &write, 1, &revision), STATUS_OK);
     seal_all(node, &progress);
+    assert_int_equal(progress.n_damaged, 1);
     assert_int_equal(n_of_generation(node, STORE_OBJECT, 1), 1);
     assert_int_equal(n_of_generation(node, STORE_OBJECT, 2), N_OLD + N_NEW - 1);
     fixture_free(fixture);

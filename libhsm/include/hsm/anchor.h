@@ -1,6 +1,7 @@
-/* Trust anchors: CAs, besides the cluster's own, whose certificates clients may show. For an organisation that issues its
- * applications' certificates elsewhere, and for changing that CA without a moment in which nobody gets in: add the new
- * one, move the clients, remove the old one. Every call reaches the network and is safe from any number of threads. */
+/* Trust anchors: CAs, besides the cluster's own, whose certificates clients may show. For an organisation that issues
+ * its applications' certificates elsewhere, and for changing that CA without a moment in which nobody gets in: add the
+ * new one, move the clients, remove the old one. Every call reaches the network and is safe from any number of threads.
+ */
 #pragma once
 
 #include "hsm/session.h"
