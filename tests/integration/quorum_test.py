@@ -207,6 +207,16 @@ def test_cluster_services(cluster, people, tmp_path):
     assert len(cluster.json("cluster", "describe")["nodes"]) == 1
 
 
+def test_whatever_decides_who_is_let_in_is_of_the_cluster_service(cluster, people):
+    alice, _, _ = people
+    alice.session.quorum_set("cluster", 2)
+    certificate = (cluster.ca / "ca.pem").read_text()
+    for call in (lambda: alice.session.rotate_key(), lambda: alice.session.give_up_damaged(1),
+                 lambda: alice.session.trust_anchor_add(certificate), lambda: alice.session.trust_anchor_remove(bytes(32)),
+                 lambda: alice.session.node_approve(certificate)):
+        refused(hsm.QuorumNeeded, "service cluster", call)
+
+
 def test_keys_of_their_own_quorum(cluster, tmp_path):
     owner, helper, stranger = (Person(cluster, tmp_path, name, role=hsm.ROLE_USER).register()
                                for name in (cluster.USER, "helper", "stranger"))

@@ -342,3 +342,24 @@ def test_the_command_shows_and_waits(cluster):
     wait_until(lambda: cluster.json("cluster", "masking-key")["replacement"] == "none")
     wait_until(lambda: cluster.run("cluster", "rotate-key", "--background", user=cluster.ADMIN, check=False).returncode == 0)
     assert cluster.json("cluster", "masking-key")["generation"] == 3
+
+
+def test_damaged_records_hold_it_up_until_they_are_given_up(cluster):
+    session = session_of(cluster)
+    kept, lost = session.key_generate_aes("kept"), session.key_generate_aes("lost")
+    with sqlite3.connect(cluster.folder / "store.db", timeout=10) as database:
+        (value,) = database.execute("SELECT value FROM records WHERE id = ?", (bytes(lost.id),)).fetchone()
+        database.execute("UPDATE records SET value = ? WHERE id = ?", (value[:-1] + bytes([value[-1] ^ 1]), bytes(lost.id)))
+
+    refused = cluster.run("cluster", "give-up-damaged", "--yes", user=cluster.ADMIN, check=False)
+    assert refused.returncode == 1 and b"no damaged records" in refused.stderr
+    done = cluster.run("cluster", "rotate-key", user=cluster.ADMIN, check=False)
+    assert done.returncode == 1 and b"1 damaged records hold the replacement up" in done.stderr
+    shown = cluster.json("cluster", "masking-key")
+    assert shown["replacement"] == "checking" and shown["damaged_records"] == 1
+    assert any(bytes(lost.id).hex() in node.log.read_text() for node in cluster.nodes)
+    session.sign(kept, CMAC, MESSAGE)
+
+    cluster.run("cluster", "give-up-damaged", "--yes", user=cluster.ADMIN)
+    wait_until(lambda: settled(cluster, 2))
+    session.sign(kept, CMAC, MESSAGE)

@@ -10,7 +10,7 @@
 #include <openssl/x509v3.h>
 
 X509 *ca_issue(X509_REQ *request, X509_NAME *subject, EVP_PKEY *public_key, const struct ca *ca, EVP_PKEY *signer,
-                   bool is_ca, long from_s, long to_s)
+               bool is_ca, long from_s, long to_s)
 {
     X509 *made = X509_new();
     X509V3_CTX context;

@@ -43,8 +43,8 @@ static status_code open_node(const struct cluster *cluster, const char *name, co
     snprintf(texts[1], sizeof(texts[1]), "store=sqlite:%s", cluster->store);
     snprintf(texts[2], sizeof(texts[2]), "tail-interval-ms=%s", tail_ms);
     snprintf(texts[3], sizeof(texts[3]), "name=%s", name);
-    const char *settings[] = {texts[0], texts[1], texts[2], texts[3], "password-iterations=210000",
-                              "advertise=tcp://127.0.0.1:1"};
+    const char *settings[] = {
+        texts[0], texts[1], texts[2], texts[3], "password-iterations=210000", "advertise=tcp://127.0.0.1:1"};
 
     assert_int_equal(node_config_load_with(NULL, settings, 6, config), STATUS_OK);
     status_code status = node_start(config, node);
@@ -92,8 +92,8 @@ static void found(struct cluster *cluster, bool announced)
     assert_int_equal(node_become_member(founder), STATUS_OK);
     if (announced)
         announce(founder);
-    assert_int_equal(
-        users_activate(founder->users, slice_text("admin"), slice_text(PASSWORD), slice_of(NULL, 0)), STATUS_OK);
+    assert_int_equal(users_activate(founder->users, slice_text("admin"), slice_text(PASSWORD), slice_of(NULL, 0)),
+                     STATUS_OK);
     assert_int_equal(users_create(founder->users, &cluster->admin, slice_text("alice"), slice_text(PASSWORD), ROLE_USER,
                                   new_id().bytes),
                      STATUS_OK);
@@ -580,8 +580,8 @@ static bool is_held_up(struct node *node, uint32_t generation)
     struct rotation_status status;
 
     (void)generation;
-    return rotation_describe(node, &status) == STATUS_OK && status.n_damaged == 1 &&
-           status.n_done == status.n_total && strcmp(status.phase, "checking") == 0;
+    return rotation_describe(node, &status) == STATUS_OK && status.n_damaged == 1 && status.n_done == status.n_total &&
+           strcmp(status.phase, "checking") == 0;
 }
 
 /* It may be the worker's view alone that is damaged: the key before stays until somebody decides. */
@@ -600,9 +600,9 @@ static void a_damaged_record_keeps_the_key_before(void **state)
     assert_true(is_settled(cluster.founder, 1));
     write_raw(&cluster, REPLACE_VALUE, bytes_slice(&intact), id.bytes);
     objects_forget_all(cluster.founder->objects);
-    assert_int_equal(object_get(cluster.founder->objects, &cluster.alice, slice_of(id.bytes, ID_LEN),
-                                slice_of(NULL, 0), &object),
-                     STATUS_OK);
+    assert_int_equal(
+        object_get(cluster.founder->objects, &cluster.alice, slice_of(id.bytes, ID_LEN), slice_of(NULL, 0), &object),
+        STATUS_OK);
 }
 
 static void an_administrator_gives_a_damaged_record_up(void **state)
