@@ -172,8 +172,10 @@ int run_audit_export(struct context *context)
     if (!out)
         return usage("%s cannot be written", options->out);
     int status = export_to(context, out, node, hex);
-    bool written = (options->out ? fclose(out) : fflush(out)) == 0;
+    bool written = fflush(out) == 0;
 
+    if (options->out)
+        written = fclose(out) == 0 && written;
     return status == EXIT_OK && !written ? usage("%s cannot be written", options->out ? options->out : "the export")
                                          : status;
 }

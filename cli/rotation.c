@@ -41,7 +41,7 @@ int run_cluster_masking_key(struct context *context)
 
 static bool is_held_up(const hsm_masking_key_info *info)
 {
-    return strcmp(info->phase, "checking") == 0 && info->n_done == info->n_total && info->n_damaged > info->n_given_up;
+    return strcmp(info->phase, "checking") == 0 && info->n_done == info->n_total && info->n_damaged;
 }
 
 /* The cluster goes on by itself when nobody waits for it any more. */
@@ -94,7 +94,7 @@ int run_cluster_give_up_damaged(struct context *context)
 
     STEP(context_session(context));
     CALL("cluster give-up-damaged", hsm_cluster_masking_key(context->cluster, &info));
-    if (info.n_damaged <= info.n_given_up)
+    if (info.n_damaged == 0)
         return usage("no damaged records hold a replacement of the masking key up"), EXIT_FAILED;
     STEP(confirm(context, "Give %" PRIu64 " damaged records up for good?", info.n_damaged));
     CALL("cluster give-up-damaged", hsm_cluster_give_up_damaged(context->session, info.n_damaged));

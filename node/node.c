@@ -105,11 +105,36 @@ uint64_t node_store_age_ms(struct node *node)
     return age_ms;
 }
 
+void revision_raise(_Atomic uint64_t *revision, uint64_t to)
+{
+    uint64_t now = atomic_load(revision);
+    while (now < to && !atomic_compare_exchange_weak(revision, &now, to))
+        ;
+}
+
+uint64_t node_answered_revision(const struct node *node)
+{
+    uint64_t revision = atomic_load_explicit(&node->revision, memory_order_acquire);
+    uint64_t written = atomic_load_explicit(&node->written, memory_order_acquire);
+    return revision > written ? revision : written;
+}
+
+static bool reads_reflect(struct node *node, uint64_t revision)
+{
+    uint64_t held;
+    return node->store->operations->revision(node->store, &held) == STATUS_OK && held >= revision;
+}
+
 void node_wrote(struct node *node, uint64_t revision)
 {
     uint64_t before = revision - 1;
     metric_add(WORKERS_MAX, METRIC_STORE_WRITES, 1);
-    if (revision == 0 || atomic_compare_exchange_strong(&node->revision, &before, revision))
+    if (revision == 0)
+        return;
+    revision_raise(&node->written, revision);
+    if (!reads_reflect(node, revision))
+        return; /* the tail comes to it, and the client's next request waits for that */
+    if (atomic_compare_exchange_strong(&node->revision, &before, revision))
         return;
     /* Others wrote in between: the answer must still reflect our own write. If this fails, the tail tries again, and
      * the client's next request waits for it. */
@@ -189,7 +214,9 @@ static status_code open_keyring(struct node *node)
 {
     CLEANUP(secret_release) struct secret masking_keys = SECRET_INIT;
     TRY(identity_masking_keys(node->identity, &masking_keys));
-    return keyring_create(secret_slice(&masking_keys), identity_seal_id(node->identity), &node->keyring);
+    TRY(keyring_create(secret_slice(&masking_keys), identity_seal_id(node->identity), &node->keyring));
+    keyring_settle(node->keyring, identity_settled(node->identity));
+    return STATUS_OK;
 }
 
 static status_code check_not_removed(struct node *node)

@@ -35,7 +35,8 @@ struct node {
     struct metrics_server *metrics;
     _Atomic(enum node_state) state;
     _Atomic bool cluster_active;      /* the first administrator exists */
-    _Atomic uint64_t revision;        /* of the store, up to which the caches are right */
+    _Atomic uint64_t revision;        /* of the store, up to which reads and the caches are right */
+    _Atomic uint64_t written;         /* newest revision that this node wrote: reads may not be there yet */
     _Atomic uint64_t cluster_version; /* of the protocol: what all members speak */
     _Atomic bool announced;           /* this node's member record says where it is */
     _Atomic bool stale;               /* beyond staleness-limit-s: keys are not served */
@@ -74,8 +75,14 @@ status_code node_catch_up_with_all(struct node *node);
 uint64_t node_store_age_ms(struct node *node);
 
 /** A write of our own reached `revision`: what it changed was forgotten by the writer, so the caches may follow to it
- * as soon as the changes before it were seen. */
+ * as soon as the changes before it were seen, and reads reflect it. */
 void node_wrote(struct node *node, uint64_t revision);
+
+/** What an answer tells the client: whoever it asks next must reflect that. */
+uint64_t node_answered_revision(const struct node *node);
+
+/** Raises a revision, never lowers it. */
+void revision_raise(_Atomic uint64_t *revision, uint64_t to);
 
 /** How the configuration says that etcd is reached. */
 void node_etcd_settings(const struct node_config *config, struct etcd_settings *settings);

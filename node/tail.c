@@ -21,14 +21,6 @@ struct tail {
     status_code failing; /* of the last pass; of the thread alone, so that a failure is logged once */
 };
 
-/** Raises node->revision, never lowers it: a writer may have raised it meanwhile. */
-static void reached(struct node *node, uint64_t revision)
-{
-    uint64_t now = atomic_load(&node->revision);
-    while (now < revision && !atomic_compare_exchange_weak(&node->revision, &now, revision))
-        ;
-}
-
 /** What a pass found that needs the store itself: done after the list, which may hold the store's lock. */
 struct pass {
     struct node *node;
@@ -89,7 +81,7 @@ static status_code finish_pass(const struct pass *pass, uint64_t revision)
         TRY(anchors_follow(pass->node));
     if (pass->own_record_changed)
         TRY(check_own_record(pass->node));
-    reached(pass->node, revision);
+    revision_raise(&pass->node->revision, revision); /* a writer may have raised it meanwhile */
     return STATUS_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include "audit/audit_rules.h"
+#include "rotation/rotation.h"
 
 #define BATCH_EVENTS   (STORE_WRITES_MAX - 1) /* and the head */
 #define QUEUE_MAX      16384u                 /* then those who need not wait do */
@@ -153,8 +154,11 @@ static status_code write_batch(struct audit *audit)
     status_code code = write_events(audit, events);
     /* An earlier write that seemed to fail had been done, or it was sealed under a masking key that was replaced: now
      * the head is read. */
-    if (code == STATUS_CONFLICT || code == STATUS_ALREADY_EXISTS || code == STATUS_BUSY)
-        code = write_events(audit, events);
+    if (code == STATUS_CONFLICT || code == STATUS_ALREADY_EXISTS || code == STATUS_BUSY) {
+        code = rotation_refresh(audit->node);
+        if (code == STATUS_OK)
+            code = write_events(audit, events);
+    }
     if (code == STATUS_CONFLICT || code == STATUS_ALREADY_EXISTS) /* neither is the caller's affair */
         code = failure_set(STATUS_BUSY, "this node does not see the end of its audit log yet: send it again");
     pthread_mutex_lock(&audit->lock);

@@ -29,6 +29,9 @@ status_code certificate_check_ca(X509 *ca);
 /** Signature by the CA, validity, and fit for both ends of TLS. STATUS_TLS_ERROR says which failed. */
 status_code certificate_check(X509 *certificate, X509 *ca);
 
+/** Signature by the CA alone, whenever it was valid. */
+status_code certificate_check_signature(X509 *certificate, X509 *ca);
+
 /** The id in urn:hsm:node:ID. STATUS_TLS_ERROR when there is none, or more than one. */
 status_code certificate_node_id(X509 *certificate, uint8_t node_id[ID_LEN]);
 

@@ -26,6 +26,7 @@ enum entry {
     SEALED,
     SIGNATURE,
     SEAL_ID,
+    SETTLED,
     N_ENTRIES
 };
 
@@ -40,6 +41,7 @@ static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [SEALED] = {"sealed", VALUE_BIN, 256, "the masking keys"},
     [SIGNATURE] = {"signature", VALUE_BIN, 512, "ECDSA with SHA-256 of the approver over all others"},
     [SEAL_ID] = {"seal-id", VALUE_BIN, ID_LEN, "what the cluster's sealings are bound to"},
+    [SETTLED] = {"settled", VALUE_UINT, UINT32_MAX, "generation before which nothing of the store opens"},
 };
 static const struct schema SCHEMA = {"handover", ENTRIES, N_ENTRIES};
 
@@ -160,6 +162,7 @@ status_code handover_make(const struct handover_parties *parties, EVP_PKEY *appr
     values_put_bytes(&values, CLUSTER, slice_of(vault->cluster_id, ID_LEN));
     values_put_bytes(&values, CLUSTER_NAME, slice_text(vault->cluster_name));
     values_put_bytes(&values, SEAL_ID, slice_of(vault->seal_id, ID_LEN));
+    values_put_uint(&values, SETTLED, vault->settled);
     values_put_bytes(&values, APPROVER, bytes_slice(&approver));
     values_put_bytes(&values, JOINER_HASH, slice_of(joiner_hash, sizeof joiner_hash));
     values_put_bytes(&values, CA_HASH, slice_of(ca_hash, sizeof ca_hash));
@@ -205,7 +208,14 @@ static status_code check_parties(const struct values *values, const struct hando
     return STATUS_OK;
 }
 
-static status_code check_signature(struct values *values, X509 *ca)
+/* A member may come for it after the certificate of the one that gave it ran out. */
+static status_code check_approver(X509 *approver, const struct handover_parties *parties)
+{
+    return parties->joiner ? certificate_check(approver, parties->ca)
+                           : certificate_check_signature(approver, parties->ca);
+}
+
+static status_code check_signature(struct values *values, const struct handover_parties *parties)
 {
     CLEANUP(certificate_free) X509 *approver = NULL;
     CLEANUP(bytes_release) struct bytes signed_part = BYTES_INIT;
@@ -213,7 +223,7 @@ static status_code check_signature(struct values *values, X509 *ca)
     struct slice signature = values_bytes(values, SIGNATURE);
 
     TRY(certificate_parse_der(values_bytes(values, APPROVER), "the approver's certificate", &approver));
-    TRY(certificate_check(approver, ca));
+    TRY(check_approver(approver, parties));
     TRY(certificate_node_id(approver, approver_id));
     values_remove(values, SIGNATURE);
     values_encode(&SCHEMA, values, &signed_part);
@@ -259,11 +269,12 @@ status_code handover_open(struct slice handover, const struct handover_parties *
           STATUS_INVALID_ARGUMENT, "this is not a handover, or it is damaged");
     TRY(check_form(&values));
     TRY(check_parties(&values, parties));
-    TRY(check_signature(&values, parties->ca));
+    TRY(check_signature(&values, parties));
     TRY(open_sealed(&values, joiner_key, &masking_keys));
 
     secret_release(&vault->masking_keys);
     TRY(secret_copy(&vault->masking_keys, bytes_slice(&masking_keys)));
+    vault->settled = (uint32_t)values_uint(&values, SETTLED, 0);
     memcpy(vault->cluster_id, values_bytes(&values, CLUSTER).data, ID_LEN);
     memcpy(vault->seal_id, values_bytes(&values, SEAL_ID).data, ID_LEN);
     struct slice name = values_bytes(&values, CLUSTER_NAME);

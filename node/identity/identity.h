@@ -84,9 +84,17 @@ status_code identity_admit(struct identity *identity, struct slice certificate, 
 status_code identity_hand_over(struct identity *identity, const uint8_t node_id[ID_LEN], struct slice certificate_pem,
                                struct slice masking_keys, struct bytes *handover);
 
-/** Takes up what another member handed over so: *masking_keys are all that this node has then. STATUS_NOT_PERMITTED
- * when one of them is another than this node knows. */
-status_code identity_take_up(struct identity *identity, struct slice handover, struct secret *masking_keys);
+/** What this node's masking keys would be with what another member handed over so. STATUS_NOT_PERMITTED when one of
+ * them is another than this node knows. */
+status_code identity_look_into(struct identity *identity, struct slice handover, struct secret *masking_keys);
+
+/** Takes that up. */
+status_code identity_take_up(struct identity *identity, struct slice handover);
+
+/** The generation before which no masking key opens anything in the store any more: raised, and kept over restarts, so
+ * that a store that was meddled with meanwhile cannot lower it. */
+uint32_t identity_settled(struct identity *identity);
+status_code identity_settle(struct identity *identity, uint32_t generation);
 
 /** Forgets masking keys of generations before `oldest`, if it has newer ones; *masking_keys are those that are left. */
 status_code identity_retire(struct identity *identity, uint32_t oldest, struct secret *masking_keys);

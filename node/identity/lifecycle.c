@@ -237,23 +237,59 @@ status_code identity_hand_over(struct identity *identity, const uint8_t node_id[
     return handover_make(&parties, identity->key, &given, handover);
 }
 
-status_code identity_take_up(struct identity *identity, struct slice handover, struct secret *masking_keys)
+/* This node's vault with what was handed over. What the others have forgotten meanwhile is not kept here either. */
+static status_code open_handover(struct identity *identity, struct slice handover, struct vault *next)
 {
-    CLEANUP(vault_release) struct vault taken = {0}, next = {0};
+    CLEANUP(vault_release) struct vault taken = {0};
     CLEANUP(secret_release) struct secret kept = SECRET_INIT;
-    LOCKED(identity);
-
     struct handover_parties parties = {NULL, NULL, identity->ca};
+    struct slice own = secret_slice(&identity->vault.masking_keys);
+
     TRY(handover_open(handover, &parties, identity->key, &taken));
     CHECK(memcmp(taken.cluster_id, identity->vault.cluster_id, ID_LEN) == 0, STATUS_NOT_PERMITTED,
           "the masking key is another cluster's");
+    TRY(copy_vault(&identity->vault, next));
+    secret_release(&next->masking_keys);
+    TRY(masking_keys_from(own, masking_keys_generation(secret_slice(&taken.masking_keys), 0), &kept));
+    TRY(masking_keys_join(secret_slice(&kept), secret_slice(&taken.masking_keys), &next->masking_keys));
+    if (next->settled < taken.settled)
+        next->settled = taken.settled;
+    return STATUS_OK;
+}
+
+status_code identity_look_into(struct identity *identity, struct slice handover, struct secret *masking_keys)
+{
+    CLEANUP(vault_release) struct vault next = {0};
+    LOCKED(identity);
+
+    TRY(open_handover(identity, handover, &next));
+    return secret_copy(masking_keys, secret_slice(&next.masking_keys));
+}
+
+status_code identity_take_up(struct identity *identity, struct slice handover)
+{
+    CLEANUP(vault_release) struct vault next = {0};
+    LOCKED(identity);
+
+    TRY(open_handover(identity, handover, &next));
+    return commit(identity, &next);
+}
+
+uint32_t identity_settled(struct identity *identity)
+{
+    LOCKED(identity);
+    return identity->vault.settled;
+}
+
+status_code identity_settle(struct identity *identity, uint32_t generation)
+{
+    CLEANUP(vault_release) struct vault next = {0};
+    LOCKED(identity);
+
+    if (identity->vault.settled >= generation)
+        return STATUS_OK;
     TRY(copy_vault(&identity->vault, &next));
-    secret_release(&next.masking_keys);
-    /* What the others have forgotten meanwhile is not kept here either. */
-    TRY(masking_keys_from(secret_slice(&identity->vault.masking_keys),
-                          masking_keys_generation(secret_slice(&taken.masking_keys), 0), &kept));
-    TRY(masking_keys_join(secret_slice(&kept), secret_slice(&taken.masking_keys), &next.masking_keys));
-    TRY(secret_copy(masking_keys, secret_slice(&next.masking_keys)));
+    next.settled = generation;
     return commit(identity, &next);
 }
 

@@ -21,7 +21,19 @@
 #define MAGIC          "hsmd identity 2\n"
 #define INFO           "hsmd state folder"
 
-enum entry { STATE = 1, NODE, TLS_KEY, MASKING_KEYS, CLUSTER, CLUSTER_NAME, CA_HASH, FOUNDING, SEAL_ID, N_ENTRIES };
+enum entry {
+    STATE = 1,
+    NODE,
+    TLS_KEY,
+    MASKING_KEYS,
+    CLUSTER,
+    CLUSTER_NAME,
+    CA_HASH,
+    FOUNDING,
+    SEAL_ID,
+    SETTLED,
+    N_ENTRIES
+};
 
 static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [STATE] = {"state", VALUE_UINT, IDENTITY_MEMBER, "life cycle"},
@@ -33,6 +45,7 @@ static const struct schema_entry ENTRIES[N_ENTRIES] = {
     [CA_HASH] = {"ca-hash", VALUE_BIN, 32, "SHA-256 of the CA certificate"},
     [FOUNDING] = {"founding", VALUE_BOOL, 1, "the cluster's record is to be created"},
     [SEAL_ID] = {"seal-id", VALUE_BIN, ID_LEN, "what sealings are bound to, if not the cluster's id"},
+    [SETTLED] = {"settled", VALUE_UINT, UINT32_MAX, "generation before which nothing of the store opens"},
 };
 static const struct schema SCHEMA = {"identity", ENTRIES, N_ENTRIES};
 
@@ -101,6 +114,7 @@ static status_code decode(struct slice plaintext, struct vault *vault)
     TRY(values_decode_all(&SCHEMA, plaintext, &values));
     vault->state = (enum identity_state)values_uint(&values, STATE, IDENTITY_EMPTY);
     vault->founding = values_bool(&values, FOUNDING, false);
+    vault->settled = (uint32_t)values_uint(&values, SETTLED, 0);
     TRY(copy_fixed(&values, NODE, vault->node_id, ID_LEN));
     TRY(copy_fixed(&values, CLUSTER, vault->cluster_id, ID_LEN));
     memcpy(vault->seal_id, vault->cluster_id, ID_LEN);
@@ -149,6 +163,7 @@ static void encode(const struct vault *vault, struct bytes *out)
         values_put_bytes(&values, CLUSTER_NAME, slice_text(vault->cluster_name));
         values_put_bytes(&values, SEAL_ID, slice_of(vault->seal_id, ID_LEN));
         values_put_bool(&values, FOUNDING, vault->founding);
+        values_put_uint(&values, SETTLED, vault->settled);
     }
     if (vault->state == IDENTITY_MEMBER)
         values_put_bytes(&values, CA_HASH, slice_of(vault->ca_hash, sizeof vault->ca_hash));

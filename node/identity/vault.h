@@ -12,6 +12,7 @@ struct vault {
     uint8_t node_id[ID_LEN];
     struct secret tls_key;      /* PKCS#8 DER */
     struct secret masking_keys; /* as in seal/masking_keys.h; empty while EMPTY */
+    uint32_t settled;           /* generation before which no masking key opens anything in the store any more */
     uint8_t cluster_id[ID_LEN];
     uint8_t seal_id[ID_LEN]; /* what sealings are bound to: cluster_id, or, restored, the first cluster's */
     char cluster_name[129];

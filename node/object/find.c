@@ -299,8 +299,11 @@ status_code objects_find(struct objects *objects, const struct caller *caller, s
     TRY(values_decode_all(&ATTRIBUTE_SCHEMA, attributes, &search.template));
     TRY(check_searchable(&search.template));
     TRY(look(&search, cursor, next_cursor));
-    if (search.n_found == 0 && cursor.len == 0 && there_is_more(objects->node))
+    if (search.n_found == 0 && cursor.len == 0 && there_is_more(objects->node)) {
+        bytes_clear(next_cursor);
+        search.n_examined = 0;
         TRY(look(&search, cursor, next_cursor));
+    }
     write_array(records, search.n_found);
     bytes_append(records, search.page.data, search.page.len);
     return bytes_ok(records);

@@ -48,8 +48,9 @@ struct batch {
     struct resealed memory[SEALED_MAX];
     struct store_write writes[SEALED_MAX + 1]; /* and the progress */
     struct bytes progress_sealed;
-    size_t n, n_bytes, n_seen, n_old, n_damaged;
+    size_t n, n_bytes, n_seen, n_old;
     uint8_t last[ID_LEN];
+    struct rotation_progress next;
 };
 
 static void batch_free(struct batch **batch)
@@ -60,6 +61,13 @@ static void batch_free(struct batch **batch)
         resealed_release(&(*batch)->memory[i]);
     bytes_release(&(*batch)->progress_sealed);
     free(*batch);
+}
+
+static status_code seal_anew(struct batch *batch, const struct store_record *record)
+{
+    CHECK(generation_of(record->value) >= keyring_settled(batch->node->keyring), STATUS_STORE_DAMAGED,
+          "it says that it is of masking key %u, which was replaced before", generation_of(record->value));
+    return batch->kind->reseal(batch->node, record, &batch->memory[batch->n], &batch->writes[batch->n]);
 }
 
 static status_code take_record(void *context, const struct store_record *record)
@@ -73,10 +81,10 @@ static status_code take_record(void *context, const struct store_record *record)
     if (generation_of(record->value) >= batch->newest)
         return STATUS_OK;
     batch->n_old++;
-    status_code status = batch->kind->reseal(batch->node, record, &batch->memory[batch->n], &batch->writes[batch->n]);
+    status_code status = seal_anew(batch, record);
 
-    if (status == STATUS_STORE_DAMAGED) { /* it opens under no key, perhaps of this node's replica alone */
-        batch->n_damaged++;
+    if (status == STATUS_STORE_DAMAGED) { /* it opens under no key, perhaps in this node's replica alone */
+        rotation_progress_damaged(&batch->next, record->kind, record->id);
         log_event(LOG_LEVEL_ERROR, "damaged record is not sealed anew", "kind", log_number(record->kind), "id",
                   log_hex(slice_of(record->id, ID_LEN)), "detail", failure_detail(), NULL);
         bytes_clear(&batch->memory[batch->n].value);
@@ -143,12 +151,13 @@ static status_code write_each(struct batch *batch, struct rotation_progress *pro
     return write_all(batch, progress);
 }
 
-static void move_on(struct rotation_progress *progress, const struct batch *batch, bool ended)
+static void move_on(struct batch *batch, bool ended)
 {
+    struct rotation_progress *progress = &batch->next;
+
     progress->n_done += batch->n_seen;
     progress->n_in_kind += batch->n_seen;
     progress->n_old += batch->n_old;
-    progress->n_damaged += batch->n_damaged;
     if (batch->n_seen)
         memcpy(progress->after, batch->last, ID_LEN);
     if (!ended)
@@ -156,12 +165,13 @@ static void move_on(struct rotation_progress *progress, const struct batch *batc
     progress->kind = batch->kind + 1 < KINDS + N_KINDS ? batch->kind[1].kind : (enum store_kind)0;
     progress->n_in_kind = 0;
     memset(progress->after, 0, ID_LEN);
+    if (!progress->kind)
+        rotation_progress_end_pass(progress);
 }
 
 status_code reseal_some(struct node *node, struct rotation_progress *progress)
 {
     CLEANUP(batch_free) struct batch *batch = calloc(1, sizeof(*batch));
-    struct rotation_progress next = *progress;
     bool ended;
 
     CHECK(batch, STATUS_OUT_OF_MEMORY, "no memory to seal records anew");
@@ -170,13 +180,14 @@ status_code reseal_some(struct node *node, struct rotation_progress *progress)
     CHECK(batch->kind, STATUS_VERSION_MISMATCH, "records of kind %u are of a newer version: a newer node goes on",
           progress->kind);
     batch->newest = progress->generation;
+    batch->next = *progress;
     TRY(gather(batch, progress, &ended));
-    move_on(&next, batch, ended);
-    status_code status = write_all(batch, &next);
+    move_on(batch, ended);
+    status_code status = write_all(batch, &batch->next);
 
     if ((status == STATUS_CONFLICT || status == STATUS_ALREADY_EXISTS) && batch->n)
-        status = write_each(batch, &next);
+        status = write_each(batch, &batch->next);
     TRY(status);
-    *progress = next;
+    *progress = batch->next;
     return STATUS_OK;
 }

@@ -42,15 +42,15 @@ status_code rotation_refresh(struct node *node);
  * the one before: the detail names it. */
 status_code rotation_begin(struct node *node, const uint8_t request_id[ID_LEN], uint64_t grace_s, uint32_t *generation);
 
-/** An administrator decided to leave behind so many records that open under no key, and hold the rotation up.
- * STATUS_CLUSTER_STATE while none is under way. */
+/** An administrator decided to leave behind the records, of which `n` are known, that open under no key and hold the
+ * rotation up. STATUS_CLUSTER_STATE while none is under way; STATUS_INVALID_ARGUMENT when they are more, or less. */
 status_code rotation_give_up_damaged(struct node *node, uint64_t n);
 
 struct rotation_status {
     uint32_t generation;
     const char *phase;        /* "none", "sealing", "checking", "grace" */
     uint64_t n_done, n_total; /* records looked at, in all passes; of the last rotation */
-    uint64_t n_damaged;       /* of the last pass */
+    uint64_t n_damaged;       /* records that open under no key, and are not given up */
     uint64_t n_given_up;
     uint64_t retire_ms;        /* in "grace": when the old key is forgotten */
     uint8_t worker_id[ID_LEN]; /* the node that works on it; zero: none at the moment */

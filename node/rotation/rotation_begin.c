@@ -77,12 +77,12 @@ static status_code hand_over(void *context, const struct values *member)
 
 static status_code check_has_key(void *context, const struct values *member)
 {
-    const struct cluster_record *cluster = context;
+    const uint32_t *generation = context;
     struct slice name = values_bytes(member, FIELD_NAME);
 
-    CHECK(values_uint(member, FIELD_KEY_GENERATION, FIRST_GENERATION) >= cluster->key_generation, STATUS_CLUSTER_STATE,
+    CHECK(values_uint(member, FIELD_KEY_GENERATION, FIRST_GENERATION) >= *generation, STATUS_CLUSTER_STATE,
           "node %.*s has not taken up masking key %u yet: start it, or remove it from the cluster", (int)name.len,
-          (const char *)name.data, cluster->key_generation);
+          (const char *)name.data, *generation);
     return STATUS_OK;
 }
 
@@ -104,19 +104,38 @@ static status_code begin(struct node *node, struct cluster_record *cluster, stru
     CLEANUP(secret_release) struct secret masking_keys = SECRET_INIT;
     uint64_t revision;
 
-    TRY(make_keys(node, cluster->key_generation + 1, &masking_keys));
+    TRY(make_keys(node, cluster->key_generation, &masking_keys));
     handing.masking_keys = secret_slice(&masking_keys);
     TRY(members_fence(node, &fence, &handing.writes[handing.n_writes++]));
-    TRY(members_each(node, check_has_key, cluster));
+    TRY(members_each(node, check_has_key, &cluster->key_settled));
     TRY(members_each(node, hand_over, &handing));
     CHECK(handing.to_itself, STATUS_CLUSTER_STATE,
           "this node is not in the list of members yet: try again, or elsewhere");
-    cluster->key_generation++;
     TRY(cluster_record_write(node, cluster, &cluster_sealed, &handing.writes[handing.n_writes++]));
     TRY(rotation_progress_write(node, progress, &progress_sealed, &handing.writes[handing.n_writes++]));
     TRY(node->store->operations->write(node->store, handing.writes, handing.n_writes, &revision));
     node_wrote(node, revision);
     return node_cluster_changed(node);
+}
+
+/* A node may know a key that no cluster record tells of: a backup that was made while a rotation began has it. */
+static uint32_t next_generation(struct node *node, const struct cluster_record *cluster)
+{
+    uint32_t own = keyring_newest(node->keyring);
+
+    return 1 + (own > cluster->key_generation ? own : cluster->key_generation);
+}
+
+/* What is left of the one before: which records were given up. */
+static void begin_progress(struct rotation_progress *progress, uint32_t generation, const uint8_t request_id[ID_LEN])
+{
+    struct rotation_progress next = {.version = progress->version, .generation = generation};
+
+    memcpy(next.request_id, request_id, ID_LEN);
+    for (unsigned i = 0; i < progress->n_listed; i++)
+        if (progress->damaged[i].given_up)
+            next.damaged[next.n_listed++] = progress->damaged[i];
+    *progress = next;
 }
 
 static status_code begin_once(struct node *node, const uint8_t request_id[ID_LEN], uint64_t grace_s,
@@ -134,9 +153,9 @@ static status_code begin_once(struct node *node, const uint8_t request_id[ID_LEN
     CHECK(cluster.key_settled == cluster.key_generation, STATUS_CLUSTER_STATE,
           "masking key %u is being replaced already", cluster.key_settled);
     cluster.key_grace_s = grace_s;
-    *generation = cluster.key_generation + 1;
-    progress = (struct rotation_progress){.version = progress.version, .generation = *generation};
-    memcpy(progress.request_id, request_id, ID_LEN);
+    *generation = next_generation(node, &cluster);
+    begin_progress(&progress, *generation, request_id);
+    cluster.key_generation = *generation;
     return begin(node, &cluster, &progress);
 }
 
@@ -168,7 +187,12 @@ static status_code give_up_once(struct node *node, uint64_t n)
     TRY(cluster_record_read(node, &cluster));
     TRY(rotation_progress_read(node, &progress));
     CHECK(cluster.key_settled != cluster.key_generation, STATUS_CLUSTER_STATE, "the masking key is not being replaced");
-    progress.n_given_up = n;
+    unsigned n_damaged = rotation_progress_listed(&progress, false);
+
+    CHECK(n_damaged == n, STATUS_INVALID_ARGUMENT, "%u damaged records are known, not %llu: look again", n_damaged,
+          (unsigned long long)n);
+    for (unsigned i = 0; i < progress.n_listed; i++)
+        progress.damaged[i].given_up = true;
     TRY(rotation_progress_write(node, &progress, &sealed, &write));
     TRY(node->store->operations->write(node->store, &write, 1, &revision));
     node_wrote(node, revision);
@@ -200,8 +224,8 @@ status_code rotation_describe(struct node *node, struct rotation_status *status)
         .phase = "none",
         .n_done = progress.n_done,
         .n_total = progress.kind ? progress.n_total : progress.n_done, /* which was an estimate */
-        .n_damaged = progress.n_damaged,
-        .n_given_up = progress.n_given_up,
+        .n_damaged = rotation_progress_listed(&progress, false),
+        .n_given_up = rotation_progress_listed(&progress, true),
     };
     memcpy(status->worker_id, progress.worker_id, ID_LEN);
     if (cluster.key_settled != cluster.key_generation)

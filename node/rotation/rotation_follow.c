@@ -34,31 +34,46 @@ static status_code read_handover(struct node *node, struct bytes *handover)
     return status;
 }
 
-/* Whatever keeps this node from it, another one may have the key. */
-static status_code keep(struct node *node, struct slice handover, struct secret *masking_keys)
+/* The cluster record is of the new key already, once it was sealed anew: then the key that was handed over opens it. */
+static status_code check_genuine(struct node *node, struct slice masking_keys)
 {
-    char why[FAILURE_DETAIL_MAX];
-    status_code status = identity_take_up(node->identity, handover, masking_keys);
+    struct keyring *keyring;
 
-    if (status != STATUS_STORE_FULL && status != STATUS_STORE_READ_ONLY)
-        return status;
-    snprintf(why, sizeof(why), "%s", failure_detail());
-    FAIL(STATUS_IO_ERROR, "this node cannot keep the new masking key: %.200s", why);
+    TRY(keyring_create(masking_keys, identity_seal_id(node->identity), &keyring));
+    status_code status = cluster_record_try(node, keyring);
+    keyring_free(keyring);
+    CHECK(status != STATUS_STORE_DAMAGED, STATUS_STORE_DAMAGED,
+          "the masking key that was handed over does not open the cluster's record: it is not genuine");
+    return status;
 }
 
 /* With `keys` held. */
-static status_code take_up(struct node *node, uint32_t generation)
+static status_code take_up_any(struct node *node, uint32_t generation)
 {
     CLEANUP(bytes_release) struct bytes handover = BYTES_INIT;
     CLEANUP(secret_release) struct secret masking_keys = SECRET_INIT;
 
     TRY(read_handover(node, &handover));
-    TRY(keep(node, bytes_slice(&handover), &masking_keys));
-    TRY(keyring_change(node->keyring, secret_slice(&masking_keys)));
-    CHECK(keyring_newest(node->keyring) >= generation, STATUS_STORE_DAMAGED,
+    TRY(identity_look_into(node->identity, bytes_slice(&handover), &masking_keys));
+    CHECK(masking_keys_newest(secret_slice(&masking_keys)) >= generation, STATUS_STORE_DAMAGED,
           "masking key %u is in use, but is not handed over to this node", generation);
+    TRY(check_genuine(node, secret_slice(&masking_keys)));
+    TRY(identity_take_up(node->identity, bytes_slice(&handover)));
+    TRY(keyring_change(node->keyring, secret_slice(&masking_keys)));
     log_event(LOG_LEVEL_INFO, "masking key taken up", "generation", log_number(generation), NULL);
     return STATUS_OK;
+}
+
+/* Whatever keeps this node from it, another one may have the key: the client is to try that. */
+static status_code take_up(struct node *node, uint32_t generation)
+{
+    char why[FAILURE_DETAIL_MAX];
+    status_code status = take_up_any(node, generation);
+
+    if (status == STATUS_OK || status_scope(status) == STATUS_SCOPE_NODE)
+        return status;
+    snprintf(why, sizeof(why), "%s", failure_detail());
+    FAIL(STATUS_IO_ERROR, "this node cannot take up masking key %u: %.190s", generation, why);
 }
 
 static status_code learn(void *context, uint32_t generation)
@@ -89,14 +104,13 @@ static status_code retire(struct node *node, uint32_t oldest)
     return STATUS_OK;
 }
 
-/* With `keys` held. */
-static status_code follow(struct rotation *rotation, const struct cluster_record *cluster)
+/* With `keys` held. What the vault does not take, because its disk is full, is tried again by the thread: it must not
+ * keep this node from serving. */
+static status_code tidy(struct rotation *rotation, const struct cluster_record *cluster)
 {
     struct node *node = rotation->node;
 
-    if (keyring_newest(node->keyring) < cluster->key_generation)
-        TRY(take_up(node, cluster->key_generation));
-    keyring_settle(node->keyring, cluster->key_settled);
+    TRY(identity_settle(node->identity, cluster->key_settled));
     if (rotation->oldest >= cluster->key_oldest)
         return STATUS_OK;
     TRY(retire(node, cluster->key_oldest));
@@ -104,18 +118,36 @@ static status_code follow(struct rotation *rotation, const struct cluster_record
     return STATUS_OK;
 }
 
+/* With `keys` held. */
+static status_code follow(struct rotation *rotation, const struct cluster_record *cluster, status_code *untidy)
+{
+    struct node *node = rotation->node;
+
+    if (keyring_newest(node->keyring) < cluster->key_generation)
+        TRY(take_up(node, cluster->key_generation));
+    keyring_settle(node->keyring, cluster->key_settled);
+    *untidy = tidy(rotation, cluster);
+    return STATUS_OK;
+}
+
+status_code rotation_take_in(struct rotation *rotation, const struct cluster_record *cluster, status_code *untidy)
+{
+    pthread_mutex_lock(&rotation->keys);
+    status_code status = follow(rotation, cluster, untidy);
+    pthread_mutex_unlock(&rotation->keys);
+    TRY(status);
+    atomic_store(&rotation->followed_version, cluster->version);
+    return STATUS_OK;
+}
+
 status_code rotation_follow(struct node *node, const struct cluster_record *cluster)
 {
     struct rotation *rotation = node->rotation;
+    status_code untidy;
 
     if (!rotation)
         return STATUS_OK;
-    pthread_mutex_lock(&rotation->keys);
-    status_code status = follow(rotation, cluster);
-    pthread_mutex_unlock(&rotation->keys);
-    TRY(status);
-
-    atomic_store(&rotation->followed_version, cluster->version);
+    TRY(rotation_take_in(rotation, cluster, &untidy));
     pthread_mutex_lock(&rotation->lock);
     rotation->called = true;
     pthread_cond_signal(&rotation->wake);

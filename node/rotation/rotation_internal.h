@@ -17,7 +17,7 @@ struct rotation {
     /* Of the thread alone. */
     uint32_t confirmed;                         /* newest generation that this node's member record tells */
     uint64_t watched_version, watched_since_ms; /* of another node's progress */
-    uint64_t rests_until_ms;                    /* after a pass that found damaged records; monotonic */
+    uint64_t rests_until_ms;                    /* after a pass that damaged records held up; monotonic */
     status_code failing;                        /* of the last round, so that a failure is logged once */
 
     pthread_mutex_t lock; /* guards all below */
@@ -27,6 +27,10 @@ struct rotation {
 
 /** The thread's work (rotation_worker.c): one round, after which it rests. */
 void rotation_work(struct rotation *rotation);
+
+/** What rotation_follow does, without a call of the thread. *untidy: why the vault lags behind, which is to be tried
+ * again. */
+status_code rotation_take_in(struct rotation *rotation, const struct cluster_record *cluster, status_code *untidy);
 
 bool rotation_stopping(struct rotation *rotation);
 

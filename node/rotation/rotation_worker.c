@@ -3,12 +3,13 @@
 #include <stdlib.h>
 #include <time.h>
 #include "identity/member.h"
+#include "identity/presence.h"
 #include "rotation/reseal.h"
 #include "rotation/rotation_internal.h"
 
-#define ABANDONED_MS    10000u /* by this node's own clock */
-#define DAMAGED_REST_MS 60000u
-#define RETRIES         16u
+#define ABANDONED_MS 10000u /* by this node's own clock */
+#define HELD_UP_MS   60000u /* so long damaged records are left before they are looked at again */
+#define RETRIES      16u
 
 static uint64_t monotonic_ms(void)
 {
@@ -23,6 +24,21 @@ static bool may_work(struct rotation *rotation)
     return atomic_load(&rotation->node->state) == NODE_SERVING && !rotation_stopping(rotation);
 }
 
+/* --- how far it is --- */
+
+/* The first pass seals all; in the second the floor keeps out whoever still seals under the key before, and what came
+ * in meanwhile is sealed. After that a pass finds nothing any more, unless there are records that open under no key. */
+static bool is_complete(const struct rotation_progress *progress)
+{
+    return progress->pass >= 2 && progress->kind == 0 && progress->n_old == progress->n_damaged &&
+           progress->n_damaged == rotation_progress_listed(progress, true);
+}
+
+static bool is_held_up(const struct rotation_progress *progress)
+{
+    return progress->pass >= 2 && progress->kind == 0 && progress->n_damaged > rotation_progress_listed(progress, true);
+}
+
 /* --- whose work it is --- */
 
 static bool is_abandoned(struct rotation *rotation, const struct rotation_progress *progress)
@@ -35,7 +51,7 @@ static bool is_abandoned(struct rotation *rotation, const struct rotation_progre
         rotation->watched_version = progress->version;
         rotation->watched_since_ms = monotonic_ms();
     }
-    return monotonic_ms() - rotation->watched_since_ms >= ABANDONED_MS;
+    return monotonic_ms() - rotation->watched_since_ms >= (is_held_up(progress) ? HELD_UP_MS : ABANDONED_MS);
 }
 
 static status_code write_progress(struct node *node, struct rotation_progress *progress)
@@ -87,14 +103,6 @@ static void give_up(struct node *node, struct rotation_progress *progress)
 
 /* --- the passes --- */
 
-/* The first pass seals all; in the second the floor keeps out whoever still seals under the key before, and what came
- * in meanwhile is sealed. After that a pass finds nothing any more, unless there are records that open under no key. */
-static bool is_complete(const struct rotation_progress *progress)
-{
-    return progress->pass >= 2 && progress->kind == 0 && progress->n_old == progress->n_damaged &&
-           progress->n_damaged <= progress->n_given_up;
-}
-
 static status_code begin_pass(struct node *node, struct rotation_progress *progress)
 {
     uint64_t n;
@@ -136,9 +144,9 @@ static status_code pass(struct rotation *rotation, struct rotation_progress *pro
 /* Perhaps it is this node's replica of the store that is damaged: then others, who try in turn, find nothing of it. */
 static status_code check_damaged(struct rotation *rotation, const struct rotation_progress *progress)
 {
-    if (progress->pass < 2 || progress->n_damaged <= progress->n_given_up)
+    if (!is_held_up(progress))
         return STATUS_OK;
-    rotation->rests_until_ms = monotonic_ms() + DAMAGED_REST_MS;
+    rotation->rests_until_ms = monotonic_ms() + 2 * HELD_UP_MS;
     FAIL(STATUS_STORE_DAMAGED,
          "%llu records open under no masking key, as this node's log says: restore them, or have an administrator give "
          "them up (hsm cluster give-up-damaged)",
@@ -202,7 +210,7 @@ static status_code work_if_ours(struct rotation *rotation)
     struct rotation_progress progress;
 
     TRY(rotation_progress_read(rotation->node, &progress));
-    if (monotonic_ms() < rotation->rests_until_ms && !is_complete(&progress))
+    if (is_held_up(&progress) && monotonic_ms() < rotation->rests_until_ms)
         return STATUS_OK;
     status_code status = claim(rotation, &progress);
 
@@ -227,6 +235,7 @@ static status_code confirm(struct rotation *rotation)
     if (rotation->confirmed == newest || !atomic_load(&rotation->node->announced))
         return STATUS_OK;
     TRY(members_put_own(rotation->node));
+    presence_tell(rotation->node); /* which is sealed, too */
     rotation->confirmed = newest;
     return STATUS_OK;
 }
@@ -235,20 +244,25 @@ static status_code round_once(struct rotation *rotation)
 {
     CLEANUP(cluster_record_wipe) struct cluster_record cluster;
     struct node *node = rotation->node;
+    status_code untidy;
 
-    TRY(rotation_refresh(node));
     TRY(cluster_record_read(node, &cluster));
+    TRY(rotation_take_in(rotation, &cluster, &untidy));
     TRY(confirm(rotation));
+    if (!may_work(rotation))
+        return untidy;
     if (cluster.key_settled < cluster.key_generation)
         return work_if_ours(rotation);
     if (cluster.key_oldest < cluster.key_settled && node_now_ms(node) >= cluster.key_retire_ms)
         return change_cluster(node, cluster.key_generation, forget_older);
-    return STATUS_OK;
+    return untidy;
 }
 
 void rotation_work(struct rotation *rotation)
 {
-    if (!may_work(rotation))
+    enum node_state state = atomic_load(&rotation->node->state);
+
+    if (state != NODE_SERVING && state != NODE_DRAINING)
         return;
     status_code status = round_once(rotation);
 

@@ -151,11 +151,14 @@ status_code index_find(struct node *node, enum store_kind kind, const struct ind
     struct search search = {.node = node, .kind = kind, .terms = terms, .n_terms = n};
 
     search.n_generations = keyring_searched(node->keyring, search.generations);
-    if (search.n_generations == 1)
-        TRY(find_of(node, search.generations[0], kind, terms, n, after, limit, visit, context));
-    else
-        TRY(find_in_all(&search, after, limit, visit, context));
-    return check_complete(node, search.generations[search.n_generations - 1]);
+    status_code status = search.n_generations == 1
+                             ? find_of(node, search.generations[0], kind, terms, n, after, limit, visit, context)
+                             : find_in_all(&search, after, limit, visit, context);
+
+    if (status != STATUS_OK && status != STATUS_PENDING) /* PENDING: the visitor has enough */
+        return status;
+    TRY(check_complete(node, search.generations[search.n_generations - 1]));
+    return status;
 }
 
 status_code index_count(struct node *node, enum store_kind kind, const struct index_term *term, uint64_t *n)

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include "crypto/key.h"
 
 #define PURPOSES    (SEAL_HANDOVER + 1)
@@ -21,6 +22,7 @@
 #define HALF_NONCE  12u
 #define TAG_LEN     16u
 #define CONTEXT_MAX ((size_t)1 << 20)
+#define OVERTAKEN_S 60 /* so long after it was settled a reader may be in the middle of something older */
 
 /* The keys of one generation. */
 struct generation {
@@ -37,6 +39,7 @@ struct keyring {
     struct generation generations[MASKING_KEYS_MAX]; /* ascending */
     unsigned n;
     uint32_t settled;
+    time_t settled_s; /* when that was raised, monotonic */
 };
 
 static const char *const purpose_names[PURPOSES] = {
@@ -198,12 +201,31 @@ void keyring_on_unknown(struct keyring *keyring, keyring_learner learner, void *
     keyring->learner = learner;
 }
 
+static time_t monotonic_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
 void keyring_settle(struct keyring *keyring, uint32_t generation)
 {
     pthread_rwlock_wrlock(&keyring->lock);
-    if (keyring->settled < generation) /* somebody who read the cluster record earlier may come later */
+    if (keyring->settled < generation) { /* somebody who read the cluster record earlier may come later */
         keyring->settled = generation;
+        keyring->settled_s = monotonic_s();
+    }
     pthread_rwlock_unlock(&keyring->lock);
+}
+
+uint32_t keyring_settled(struct keyring *keyring)
+{
+    pthread_rwlock_rdlock(&keyring->lock);
+    uint32_t settled = keyring->settled;
+
+    pthread_rwlock_unlock(&keyring->lock);
+    return settled;
 }
 
 uint32_t keyring_newest(struct keyring *keyring)
@@ -240,13 +262,16 @@ static const struct generation *find(const struct keyring *keyring, uint32_t num
 static status_code mac_begin(struct keyring *keyring, uint32_t number, enum seal_purpose purpose, EVP_MAC_CTX **context)
 {
     pthread_rwlock_rdlock(&keyring->lock);
-    bool overtaken = is_stored(purpose) && number < keyring->settled;
+    bool replaced = is_stored(purpose) && number < keyring->settled;
+    bool overtaken = replaced && monotonic_s() - keyring->settled_s < OVERTAKEN_S;
     const struct generation *generation = find(keyring, number);
 
-    *context = generation && !overtaken ? EVP_MAC_CTX_dup(generation->mac[purpose]) : NULL;
+    *context = generation && !replaced ? EVP_MAC_CTX_dup(generation->mac[purpose]) : NULL;
     pthread_rwlock_unlock(&keyring->lock);
     CHECK(!overtaken, STATUS_BUSY, "a %s is sealed under a masking key that was replaced: send it again",
           purpose_names[purpose]);
+    CHECK(!replaced, STATUS_STORE_DAMAGED, "a %s is sealed under masking key %u, which was replaced",
+          purpose_names[purpose], number);
     CHECK(generation, STATUS_OBJECT_NOT_FOUND, "there is no masking key of generation %u here", number);
     return *context ? STATUS_OK : failed("computing an HMAC");
 }
@@ -346,7 +371,10 @@ static status_code begin_opening(struct keyring *keyring, enum seal_purpose purp
 
     if (status != STATUS_OBJECT_NOT_FOUND || generation < keyring_newest(keyring) || !keyring->learner)
         return status;
-    TRY(keyring->learner(keyring->learner_context, is_stored(purpose) ? generation : 0));
+    status = keyring->learner(keyring->learner_context, is_stored(purpose) ? generation : 0);
+    if (status == STATUS_STORE_DAMAGED) /* the handover, not this value: other nodes may do better */
+        return STATUS_BUSY;
+    TRY(status);
     return begin(keyring, generation, purpose, context, nonce, false, gcm);
 }
 

@@ -39,9 +39,11 @@ const uint8_t *keyring_cluster_id(const struct keyring *keyring);
 /** Takes this list of masking keys in place of the one before. */
 status_code keyring_change(struct keyring *keyring, struct slice masking_keys);
 
-/** Nothing in the store is sealed under an older generation any more: what claims to be is refused with STATUS_BUSY,
- * since a reader may just have been overtaken. Older generations still open what clients hold. */
+/** Nothing in the store is sealed under an older generation any more: what claims to be is refused, for a minute with
+ * STATUS_BUSY, since a reader may just have been overtaken, and then as damaged. Older generations still open what
+ * clients hold. It never goes down. */
 void keyring_settle(struct keyring *keyring, uint32_t generation);
+uint32_t keyring_settled(struct keyring *keyring);
 
 /** Called, without a lock held, when a value of the store names a generation that is not there, which must then come;
  * or a value from a client does: generation is 0 then, for whatever generation the store says. It may call

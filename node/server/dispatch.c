@@ -251,7 +251,7 @@ static void finish(const struct exchange *exchange, struct bytes *reply)
     struct values *header = &workspace->header;
 
     values_init(header);
-    values_put_uint(header, FIELD_REVISION, atomic_load_explicit(&node->revision, memory_order_acquire));
+    values_put_uint(header, FIELD_REVISION, node_answered_revision(node));
     values_put_uint(header, FIELD_DURATION_US, (exchange->now_ns - exchange->start_ns + 999) / 1000);
     if (workspace->renewed.len)
         values_put_bytes(header, FIELD_TICKET, bytes_slice(&workspace->renewed));
@@ -275,7 +275,7 @@ static void refuse(struct node *node, uint64_t version, status_code status, stru
     char text[FAILURE_DETAIL_MAX];
 
     values_init(&header);
-    values_put_uint(&header, FIELD_REVISION, atomic_load(&node->revision));
+    values_put_uint(&header, FIELD_REVISION, node_answered_revision(node));
     values_put_uint(&header, FIELD_STATUS, (uint64_t)status);
     values_put_bytes(&header, FIELD_DETAIL, printable_detail(text));
     values_put_uint(&header, FIELD_VERSION_MIN, PROTOCOL_VERSION_MIN);

@@ -16,7 +16,8 @@
 #define CALL_TIMEOUT_MS 2000u
 #define AWAY_TIMEOUT_MS 300u /* when etcd did not answer lately */
 #define PROBE_MS        500u
-#define SILENCE_MS      300u /* a watch that has not shown by then what is known to exist is replaced */
+#define SILENCE_MS      300u  /* a watch that has not shown by then what is known to exist is replaced; */
+#define SILENCE_MAX_MS  5000u /* each in vain is given twice the time of the one before */
 #define RETRY_MS        200u
 #define FOUNDING_MS     10u /* between looks at an etcd that holds no cluster yet */
 #define POLL_MS         1000
@@ -29,6 +30,8 @@ struct follower {
     pthread_cond_t moved; /* the replica went on, or the follower stops */
     uint64_t applied;     /* revision of the replica */
     uint64_t confirmed_ms;
+    uint64_t watched_ms;         /* when the watch began, or told something last */
+    unsigned patience_ms;        /* from SILENCE_MS on */
     struct etcd_cluster cluster; /* once it is founded; until then its offset is 0 */
     bool founded;
     bool older;   /* etcd went back behind the replica; until the node is restarted */
@@ -83,16 +86,26 @@ static void set_applied(struct follower *follower, uint64_t revision)
 {
     pthread_mutex_lock(&follower->lock);
     follower->applied = revision;
+    follower->watched_ms = etcd_clock_ms();
+    follower->patience_ms = SILENCE_MS;
     pthread_cond_broadcast(&follower->moved);
     pthread_mutex_unlock(&follower->lock);
 }
 
-/* With the lock held. */
+static void watch_begins(struct follower *follower)
+{
+    pthread_mutex_lock(&follower->lock);
+    follower->watched_ms = etcd_clock_ms();
+    pthread_mutex_unlock(&follower->lock);
+}
+
+/* With the lock held. Whoever misses something that is known to exist calls this, as often as it likes. */
 static void replace_watch(struct follower *follower)
 {
-    if (follower->restart)
+    if (follower->restart || etcd_clock_ms() - follower->watched_ms < follower->patience_ms)
         return;
     follower->restart = true;
+    follower->patience_ms = follower->patience_ms < SILENCE_MAX_MS / 2 ? 2 * follower->patience_ms : SILENCE_MAX_MS;
     etcd_next_endpoint(follower->of.client);
     curl_multi_wakeup(follower->multi);
 }
@@ -370,6 +383,7 @@ static status_code watch_once(struct follower *follower)
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_data);
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, &watch);
+        watch_begins(follower);
         status = run_stream(&watch, curl);
     } else {
         status = failure_set(STATUS_OUT_OF_MEMORY, "no memory to watch etcd");
@@ -558,6 +572,7 @@ status_code follower_start(const struct followed *followed, struct follower **fo
 
     CHECK(made, STATUS_OUT_OF_MEMORY, "no memory to follow etcd");
     made->of = *followed;
+    made->patience_ms = SILENCE_MS;
     made->multi = curl_multi_init();
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

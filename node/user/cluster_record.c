@@ -76,6 +76,19 @@ status_code cluster_record_read(struct node *node, struct cluster_record *record
     return STATUS_OK;
 }
 
+status_code cluster_record_try(struct node *node, struct keyring *keyring)
+{
+    CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT, plaintext = BYTES_SECRET;
+    uint8_t context[RECORD_CONTEXT_LEN];
+    uint64_t version;
+
+    TRY(node->store->operations->read(node->store, STORE_CLUSTER, cluster_record_id, &sealed, &version));
+    if (generation_of(bytes_slice(&sealed)) <= keyring_newest(node->keyring))
+        return STATUS_OK;
+    return unseal(keyring, SEAL_RECORD, record_context(STORE_CLUSTER, cluster_record_id, version, context),
+                  bytes_slice(&sealed), &plaintext);
+}
+
 status_code cluster_record_version(struct node *node, uint64_t *version)
 {
     CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT;

@@ -7,6 +7,7 @@
 #include "store/store.h"
 
 struct node;
+struct keyring;
 
 struct cluster_record {
     uint64_t version;
@@ -28,6 +29,10 @@ void cluster_record_wipe(struct cluster_record *record);
 
 /** STATUS_OBJECT_NOT_FOUND before it is created. */
 status_code cluster_record_read(struct node *node, struct cluster_record *record);
+
+/** Whether the record, if it is sealed under a masking key that this node does not have yet, opens with this keyring.
+ * STATUS_STORE_DAMAGED. */
+status_code cluster_record_try(struct node *node, struct keyring *keyring);
 
 /** Its version alone; 0 before it is created. */
 status_code cluster_record_version(struct node *node, uint64_t *version);

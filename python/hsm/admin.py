@@ -169,7 +169,7 @@ class Administration(Handle):
         return generation.value
 
     def give_up_damaged(self, n: int) -> None:
-        """Ends the replacement of the masking key without n records that open under no key. Administrators only."""
+        """The replacement of the masking key may end without the n_damaged records. Administrators only."""
         check(lib.hsm_cluster_give_up_damaged(self._handle, n))
 
     def node_approve(self, certificate_pem: str) -> bytes:

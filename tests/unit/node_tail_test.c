@@ -22,6 +22,7 @@ struct list_store {
     enum store_kind kinds[CHANGES_MAX];
     uint64_t revision;
     uint64_t oldest; /* the list reaches back to this revision */
+    uint64_t lag;    /* so much less is what reads reflect */
     status_code failing;
 };
 
@@ -48,7 +49,7 @@ static status_code list_revision(struct store *store, uint64_t *revision)
 {
     struct list_store *list = (struct list_store *)store;
     pthread_mutex_lock(&list->lock);
-    *revision = list->revision;
+    *revision = list->revision - list->lag;
     pthread_mutex_unlock(&list->lock);
     return STATUS_OK;
 }
@@ -221,6 +222,22 @@ static void own_writes_are_claimed_only_with_all_before_them(void **state)
     assert_int_equal(n_objects_forgotten, 2);
 }
 
+/* A replica that lags: the client is told of the write all the same, and whoever it asks next waits for it. */
+static void a_write_that_reads_do_not_reflect_yet_is_not_claimed(void **state)
+{
+    struct subject *subject = *state;
+    struct node *node = subject->node;
+    assert_int_equal(tail_start(node, &node->tail), STATUS_OK);
+    subject->list->lag = 1;
+    uint64_t revision = change(subject->list, STORE_OBJECT);
+    node_wrote(node, revision);
+    assert_int_equal(atomic_load(&node->revision), 0);
+    assert_int_equal(node_answered_revision(node), revision);
+    subject->list->lag = 0;
+    assert_int_equal(node_catch_up(node, revision), STATUS_OK);
+    assert_int_equal(atomic_load(&node->revision), revision);
+}
+
 static void a_failing_store_leaves_the_claim_where_it_was(void **state)
 {
     struct subject *subject = *state;
@@ -310,6 +327,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(catching_up_passes_every_change_on_before_it_claims_it, start, stop),
         cmocka_unit_test_setup_teardown(a_revision_that_the_store_does_not_have_is_busy, start, stop),
         cmocka_unit_test_setup_teardown(own_writes_are_claimed_only_with_all_before_them, start, stop),
+        cmocka_unit_test_setup_teardown(a_write_that_reads_do_not_reflect_yet_is_not_claimed, start, stop),
         cmocka_unit_test_setup_teardown(a_failing_store_leaves_the_claim_where_it_was, start, stop),
         cmocka_unit_test_setup_teardown(too_far_behind_means_that_all_is_forgotten, start, stop),
         cmocka_unit_test_setup_teardown(the_thread_follows_on_its_own, start, stop),

@@ -73,19 +73,21 @@ typedef struct hsm_masking_key_info {
     uint64_t n_total;              /**< and how many there are; 0: there was none */
     uint64_t retire_ms;            /**< in "grace": when the key before is forgotten, in ms since 1970-01-01 UTC */
     uint8_t worker_id[HSM_ID_LEN]; /**< the node that works on it; zero: none at the moment */
-    uint64_t n_damaged;            /**< records that open under no key: more than n_given_up hold the replacement up */
-    uint64_t n_given_up;           /**< see hsm_cluster_give_up_damaged */
+    uint64_t n_damaged;  /**< records that open under no key, and hold the replacement up; at most 64 are told */
+    uint64_t n_given_up; /**< records that were given up: see hsm_cluster_give_up_damaged */
 } hsm_masking_key_info;
 
 /** Asks any node. Needs no login. @return HSM_OK; HSM_INVALID_ARGUMENT when `size` is not set */
 HSM_API hsm_status hsm_cluster_masking_key(hsm_cluster *cluster, hsm_masking_key_info *info);
 
 /**
- * Lets the replacement of the masking key that is under way come to its end without `n` records, if there are no more,
- * that open under no key. They were of no use before; after this they stay so, even where a sound copy of them turns
- * up. Nodes log which they are. Administrators only.
+ * Lets the replacement of the masking key that is under way come to its end without the records that open under no key.
+ * They were of no use before; after this they stay so, even where a sound copy of them turns up. Nodes log which they
+ * are. Administrators only.
  *
- * @return HSM_OK; HSM_CLUSTER_STATE when no replacement is under way; HSM_NOT_PERMITTED; HSM_QUORUM_NEEDED
+ * @param n  n_damaged of hsm_cluster_masking_key: how many of them the administrator knows of
+ * @return HSM_OK; HSM_INVALID_ARGUMENT when there are more or less of them now; HSM_CLUSTER_STATE when no replacement
+ * is under way; HSM_NOT_PERMITTED; HSM_QUORUM_NEEDED
  */
 HSM_API hsm_status hsm_cluster_give_up_damaged(hsm_session *session, uint64_t n);
 

@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -103,7 +104,17 @@ class Storm:
     def note_fault(self, kind, target):
         with self.lock:
             self.faults[kind] += 1
-        print(f"{time.monotonic() - self.began:8.2f} s  {kind} {target}", file=self.journal, flush=True)
+        self.write(f"{kind} {target}")
+
+    def write(self, what):
+        print(f"{time.monotonic() - self.began:8.2f} s  {what}", file=self.journal, flush=True)
+
+    def keep_stacks(self, node):
+        """What the threads of a node that hangs are doing, beside its log, where there is a debugger."""
+        if shutil.which("gdb"):
+            with (node.folder / "stacks").open("w") as file:
+                subprocess.run(["gdb", "-p", str(node.process.pid), "-batch", "-ex", "thread apply all bt"], stdout=file,
+                               stderr=subprocess.STDOUT, timeout=60)
 
     def leader(self):
         try:
@@ -201,7 +212,10 @@ def main():
     storm = Storm(options, folder)
     storm.set_up()
     storm.run()
-    storm.check()
+    try:
+        storm.check()
+    except Exception as error:
+        storm.history.violated(f"check: {type(error).__name__}: {error}")
     figures = storm.figures()
     print(json.dumps(figures, indent=2))
     if options.json:

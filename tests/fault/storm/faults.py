@@ -72,12 +72,17 @@ class NodeLane(Lane):
 
     def start_node(self, node):
         """It needs its store to come up: as long as that is away it is tried again, as a supervisor would."""
+        begin = time.monotonic()
         while True:
             try:
                 node.start()
                 node.wait_ready(listening=True)
+                self.storm.write(f"{node.name} is back after {time.monotonic() - begin:.2f} s")
                 return
             except Exception:
+                if node.running():  # and neither ready nor given up: it hangs
+                    self.storm.keep_stacks(node)
+                    raise
                 if self.storm.healed.is_set():
                     raise
                 time.sleep(0.2)
