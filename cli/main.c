@@ -61,7 +61,7 @@ static void print_commands(const char *group)
         size_t len = group ? strlen(group) : 0;
 
         if (!group || (strncmp(command->words, group, len) == 0 && command->words[len] == ' '))
-            printf("  %-23s %s\n", command->words, command->summary);
+            printf("  %-25s %s\n", command->words, command->summary);
     }
 }
 

@@ -79,6 +79,12 @@ def stop_all(cluster):
         node.stop()
 
 
+def wipe_store(cluster):
+    """The database, its write-ahead log, and the folder in which the nodes say that they are there."""
+    for path in cluster.folder.glob("store.db*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def test_a_changed_store_is_noticed(lost):
     """Whoever can write the store forges no administrator: a record that was moved, copied or made up does not open."""
     stop_all(lost)
@@ -102,16 +108,14 @@ def test_a_changed_store_is_noticed(lost):
                 assert done.returncode != 0, change
                 assert lost.run("key", "list", user=user, check=False).returncode != 0, change
             node.stop()
-        for path in lost.folder.glob("store.db*"):
-            path.unlink()
+        wipe_store(lost)
         store.write_bytes(kept)
 
 
 def test_an_empty_store_is_no_fresh_cluster(lost):
     """Else whoever deletes the store could activate the cluster anew, with the old nodes' certificates."""
     stop_all(lost)
-    for path in lost.folder.glob("store.db*"):
-        path.unlink()
+    wipe_store(lost)
     with pytest.raises(Exception, match="holds no cluster"):
         lost.nodes[0].start()
 
