@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-__attribute__((visibility("default"))) ECDSA_SIG *ECDSA_do_sign(const unsigned char *digest, int digest_len, EC_KEY *key)
+__attribute__((visibility("default"))) ECDSA_SIG *ECDSA_do_sign(const unsigned char *digest, int digest_len,
+                                                                EC_KEY *key)
 {
     static ECDSA_SIG *(*_Atomic real)(const unsigned char *, int, EC_KEY *);
     static _Atomic long wait_ms;

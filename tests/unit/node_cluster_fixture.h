@@ -1,5 +1,5 @@
-/* Several whole nodes on one SQLite store, without network: what they do to each other through the store, and what somebody
- * does who can write the store, or has the state folder of a node. */
+/* Several whole nodes on one SQLite store, without network: what they do to each other through the store, and what
+ * somebody does who can write the store, or has the state folder of a node. */
 #pragma once
 
 #include "node_objects_fixture.h"

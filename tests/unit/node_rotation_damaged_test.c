@@ -105,8 +105,8 @@ static void a_record_whose_generation_is_damaged_is_damaged(void **state)
 
     (void)state;
     found_cluster(&cluster, true);
-    assert_int_equal(cluster.founder->store->operations->read(cluster.founder->store, STORE_USER,
-                                                              cluster.alice.user_id, &value, &version),
+    assert_int_equal(cluster.founder->store->operations->read(cluster.founder->store, STORE_USER, cluster.alice.user_id,
+                                                              &value, &version),
                      STATUS_OK);
     generation_put(0, value.data);
     replace_value(&cluster, STORE_USER, bytes_slice(&value), cluster.alice.user_id);

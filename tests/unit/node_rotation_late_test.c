@@ -120,7 +120,6 @@ static void a_node_that_was_away_for_several_rotations_of_one_grace_comes_back(v
     node_stop(again);
 }
 
-
 /* --- members that cannot keep the new key --- */
 
 static void a_node_without_a_record_of_its_own_begins_nothing(void **state)
@@ -187,7 +186,6 @@ static void an_only_node_goes_on_once_it_can_keep_the_key(void **state)
     disk_is_full = false;
     wait_until(is_settled, cluster.founder, 2);
 }
-
 
 static void the_pages_of_a_late_nodes_search_are_whole(void **state)
 {

@@ -1,5 +1,5 @@
-/* The replacement of the masking key, and a member that was removed: it has the key before, can write the store, and gets
- * nothing for it. */
+/* The replacement of the masking key, and a member that was removed: it has the key before, can write the store, and
+ * gets nothing for it. */
 #include "node_cluster_fixture.h"
 
 #include "identity/member.h"
@@ -39,7 +39,8 @@ static void a_removed_node_cannot_hand_over_a_key_of_its_own(void **state)
     assert_int_equal(seal(thief.node.keyring, 1, SEAL_HANDOVER, record_context(STORE_HANDOVER, id, version + 1, place),
                           bytes_slice(&handover), &sealed),
                      STATUS_OK);
-    write_raw(&cluster, "UPDATE records SET version = version + 1, value = ?1 WHERE kind = 9 AND id = ?2", bytes_slice(&sealed), id);
+    write_raw(&cluster, "UPDATE records SET version = version + 1, value = ?1 WHERE kind = 9 AND id = ?2",
+              bytes_slice(&sealed), id);
     thief.node.config.password_iterations = 210000;
     assert_int_equal(account_new(&thief.node, slice_text("mallory"), slice_text(PASSWORD), ROLE_ADMIN, &mallory),
                      STATUS_OK);
@@ -115,7 +116,6 @@ static void a_node_that_is_removed_meanwhile_is_handed_nothing(void **state)
     assert_int_equal(real_operations->read(store, STORE_HANDOVER, to_remove.bytes, &value, &version),
                      STATUS_OBJECT_NOT_FOUND);
 }
-
 
 /* With a new start everything that was settled stays so, whatever the store says. */
 static void a_removed_node_cannot_bring_the_old_key_back(void **state)
