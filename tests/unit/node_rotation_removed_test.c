@@ -8,18 +8,47 @@
 #include "user/account.h"
 #include "user/cluster_record.h"
 
+/* A handover to the member, by the thief, sealed as the record N_VERSIONS_ON after the GENUINE one, which is read. */
+static void forge_handover(struct thief *thief, const uint8_t *id, const char *member_pem, unsigned n_versions_on,
+                           struct bytes *forged, struct bytes *genuine)
+{
+    CLEANUP(bytes_release) struct bytes handover = BYTES_INIT;
+    uint8_t place[RECORD_CONTEXT_LEN];
+    uint64_t version;
+
+    assert_int_equal(
+        identity_hand_over(thief->node.identity, id, slice_text(member_pem), secret_slice(&thief->keys), &handover),
+        STATUS_OK);
+    assert_int_equal(thief->node.store->operations->read(thief->node.store, STORE_HANDOVER, id, genuine, &version),
+                     STATUS_OK);
+    assert_int_equal(seal(thief->node.keyring, 1, SEAL_HANDOVER,
+                          record_context(STORE_HANDOVER, id, version + n_versions_on, place), bytes_slice(&handover),
+                          forged),
+                     STATUS_OK);
+}
+
+/* An administrator of the thief's own, in the cluster's store. */
+static void forge_admin(struct cluster *cluster, struct thief *thief, struct account *mallory)
+{
+    CLEANUP(resealed_release) struct resealed memory = RESEALED_INIT;
+    struct store_write write;
+
+    thief->node.config.password_iterations = 210000;
+    assert_int_equal(account_new(&thief->node, slice_text("mallory"), slice_text(PASSWORD), ROLE_ADMIN, mallory),
+                     STATUS_OK);
+    assert_int_equal(account_write(&thief->node, mallory, &memory, &write), STATUS_OK);
+    write_raw(cluster, "INSERT INTO records VALUES(3, ?2, 1, 1, ?1, x'')", write.value, mallory->id);
+}
+
 static void a_removed_node_cannot_hand_over_a_key_of_its_own(void **state)
 {
     CLEANUP(end_cluster) struct cluster cluster;
     CLEANUP(close_thief) struct thief thief;
-    CLEANUP(bytes_release) struct bytes handover = BYTES_INIT, sealed = BYTES_INIT, before = BYTES_INIT;
+    CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT, before = BYTES_INIT;
     CLEANUP(bytes_release) struct bytes records = BYTES_INIT, cursor = BYTES_INIT;
-    CLEANUP(resealed_release) struct resealed memory = RESEALED_INIT;
     char member_pem[PEM_MAX], removed_pem[PEM_MAX];
-    uint8_t id[ID_LEN], place[RECORD_CONTEXT_LEN];
+    uint8_t id[ID_LEN];
     struct account mallory;
-    struct store_write write;
-    uint64_t version;
 
     (void)state;
     found_cluster(&cluster, true);
@@ -31,21 +60,10 @@ static void a_removed_node_cannot_hand_over_a_key_of_its_own(void **state)
     wait_until(knows, member, 2);
 
     open_thief(&cluster, "removed", 3, &thief);
-    assert_int_equal(
-        identity_hand_over(thief.node.identity, id, slice_text(member_pem), secret_slice(&thief.keys), &handover),
-        STATUS_OK);
-    assert_int_equal(thief.node.store->operations->read(thief.node.store, STORE_HANDOVER, id, &before, &version),
-                     STATUS_OK);
-    assert_int_equal(seal(thief.node.keyring, 1, SEAL_HANDOVER, record_context(STORE_HANDOVER, id, version + 1, place),
-                          bytes_slice(&handover), &sealed),
-                     STATUS_OK);
+    forge_handover(&thief, id, member_pem, 1, &sealed, &before);
     write_raw(&cluster, "UPDATE records SET version = version + 1, value = ?1 WHERE kind = 9 AND id = ?2",
               bytes_slice(&sealed), id);
-    thief.node.config.password_iterations = 210000;
-    assert_int_equal(account_new(&thief.node, slice_text("mallory"), slice_text(PASSWORD), ROLE_ADMIN, &mallory),
-                     STATUS_OK);
-    assert_int_equal(account_write(&thief.node, &mallory, &memory, &write), STATUS_OK);
-    write_raw(&cluster, "INSERT INTO records VALUES(3, ?2, 1, 1, ?1, x'')", write.value, mallory.id);
+    forge_admin(&cluster, &thief, &mallory);
 
     (void)users_list(member->users, slice_of(NULL, 0), 0, &records, &cursor);
     assert_int_equal(keyring_newest(member->keyring), 2);
@@ -125,7 +143,6 @@ static void a_removed_node_cannot_bring_the_old_key_back(void **state)
     CLEANUP(close_thief) struct thief thief;
     CLEANUP(cluster_record_wipe) struct cluster_record record;
     CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT, progress_sealed = BYTES_INIT;
-    CLEANUP(resealed_release) struct resealed memory = RESEALED_INIT;
     char pem[PEM_MAX];
     struct rotation_progress progress;
     struct account mallory;
@@ -152,11 +169,7 @@ static void a_removed_node_cannot_bring_the_old_key_back(void **state)
     progress = (struct rotation_progress){.version = progress.version - 1, .generation = 2};
     assert_int_equal(rotation_progress_write(&thief.node, &progress, &progress_sealed, &write), STATUS_OK);
     replace_value(&cluster, STORE_ROTATION, bytes_slice(&progress_sealed), zero);
-    thief.node.config.password_iterations = 210000;
-    assert_int_equal(account_new(&thief.node, slice_text("mallory"), slice_text(PASSWORD), ROLE_ADMIN, &mallory),
-                     STATUS_OK);
-    assert_int_equal(account_write(&thief.node, &mallory, &memory, &write), STATUS_OK);
-    write_raw(&cluster, "INSERT INTO records VALUES(3, ?2, 1, 1, ?1, x'')", write.value, mallory.id);
+    forge_admin(&cluster, &thief, &mallory);
 
     assert_int_not_equal(open_node(&cluster, "member", "20", &again), STATUS_OK);
     assert_int_not_equal(account_read(cluster.founder, mallory.id, &mallory), STATUS_OK);
@@ -167,11 +180,10 @@ static void a_false_handover_does_no_lasting_harm(void **state)
 {
     CLEANUP(end_cluster) struct cluster cluster;
     CLEANUP(close_thief) struct thief thief;
-    CLEANUP(bytes_release) struct bytes handover = BYTES_INIT, sealed = BYTES_INIT, genuine = BYTES_INIT;
+    CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT, genuine = BYTES_INIT;
     char member_pem[PEM_MAX], removed_pem[PEM_MAX];
-    uint8_t id[ID_LEN], place[RECORD_CONTEXT_LEN];
+    uint8_t id[ID_LEN];
     struct node *again = NULL;
-    uint64_t version;
 
     (void)state;
     found_cluster(&cluster, true);
@@ -183,14 +195,7 @@ static void a_false_handover_does_no_lasting_harm(void **state)
     wait_until(is_forgotten, cluster.founder, 1);
 
     open_thief(&cluster, "removed", 2, &thief);
-    assert_int_equal(
-        identity_hand_over(thief.node.identity, id, slice_text(member_pem), secret_slice(&thief.keys), &handover),
-        STATUS_OK);
-    assert_int_equal(thief.node.store->operations->read(thief.node.store, STORE_HANDOVER, id, &genuine, &version),
-                     STATUS_OK);
-    assert_int_equal(seal(thief.node.keyring, 1, SEAL_HANDOVER, record_context(STORE_HANDOVER, id, version, place),
-                          bytes_slice(&handover), &sealed),
-                     STATUS_OK);
+    forge_handover(&thief, id, member_pem, 0, &sealed, &genuine);
     replace_value(&cluster, STORE_HANDOVER, bytes_slice(&sealed), id);
     assert_int_not_equal(open_node(&cluster, "member", "20", &again), STATUS_OK);
     replace_value(&cluster, STORE_HANDOVER, bytes_slice(&genuine), id);
