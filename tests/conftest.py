@@ -13,6 +13,7 @@ os.environ.setdefault("HSM_BUILD", str(ROOT / "build/release"))
 os.environ.setdefault("HSM_LIBRARY", str(Path(os.environ["HSM_BUILD"]) / "libhsm/libhsm.so"))
 
 from fixture.cluster import Cluster  # noqa: E402
+from fixture.pkcs11 import Token  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -33,4 +34,11 @@ def own_cluster():
 def single():
     """One node for one test alone."""
     with Cluster(1) as made:
+        yield made
+
+
+@pytest.fixture
+def token(cluster):
+    """The shared cluster as a PKCS#11 token, with a user for one test alone."""
+    with Token(cluster) as made:
         yield made

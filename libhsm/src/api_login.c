@@ -1,5 +1,5 @@
-/* Logging in and out (hsm/session.h), and logging in again when a ticket has expired and the configuration holds the
- * credentials: by one thread, while the others wait for it. */
+/* Logging in and out (hsm/session.h), and logging in again when a ticket has expired and the credentials are known, from
+ * the configuration or because they are kept: by one thread, while the others wait for it. */
 #include "hsm/session.h"
 
 #include <stdio.h>
@@ -70,12 +70,44 @@ static status_code login(hsm_session *session, const char *user, struct slice pa
     return STATUS_OK;
 }
 
+void session_forget_kept(hsm_session *session)
+{
+    api_lock_take(&session->lock);
+    secret_wipe(&session->kept, sizeof(session->kept));
+    api_lock_give(&session->lock);
+}
+
+static void keep(hsm_session *session, const struct kept_login *kept)
+{
+    api_lock_take(&session->lock);
+    session->kept = *kept;
+    api_lock_give(&session->lock);
+}
+
 static status_code login_explicit(hsm_session *session, const char *user, struct slice password,
                                   const struct proof *proof)
 {
     TRY(login(session, user, password, proof));
     atomic_store(&session->from_config, false);
+    session_forget_kept(session);
     return STATUS_OK;
+}
+
+static status_code login_kept(hsm_session *session, const char *user, struct slice password)
+{
+    struct kept_login kept = {.password_len = password.len};
+
+    TRY(login_explicit(session, user, password, NULL));
+    snprintf(kept.user, sizeof(kept.user), "%s", user);
+    memcpy(kept.password, password.data, password.len); /* the login was good: it is not too long */
+    keep(session, &kept);
+    secret_wipe(&kept, sizeof(kept));
+    return STATUS_OK;
+}
+
+hsm_status hsm_login_kept(hsm_session *session, const char *user, const void *password, size_t password_len)
+{
+    return API(login_kept(session, user, slice_of(password, password_len)));
 }
 
 hsm_status hsm_login(hsm_session *session, const char *user, const void *password, size_t password_len)
@@ -120,11 +152,30 @@ static status_code login_from_config(hsm_session *session)
     return login(session, credentials.user, bytes_slice(&credentials.password), NULL);
 }
 
+/* A password that is not good any more is tried once: trying on would lock the user. */
+static status_code login_from_kept(hsm_session *session)
+{
+    struct kept_login kept;
+
+    api_lock_take(&session->lock);
+    kept = session->kept;
+    api_lock_give(&session->lock);
+    if (kept.user[0] == '\0')
+        return STATUS_TICKET_EXPIRED;
+    status_code status = login(session, kept.user, slice_of(kept.password, kept.password_len), NULL);
+
+    secret_wipe(&kept, sizeof(kept));
+    if (status == STATUS_LOGIN_FAILED)
+        session_forget_kept(session);
+    return status;
+}
+
 static status_code login_default(hsm_session *session)
 {
     ARGUMENT(session, "no session");
     TRY(login_from_config(session));
     atomic_store(&session->from_config, true);
+    session_forget_kept(session);
     return STATUS_OK;
 }
 
@@ -152,17 +203,20 @@ static void wait_for_turn(hsm_session *session, uint32_t generation)
         nanosleep(&look, NULL);
 }
 
+static status_code login_as_before(hsm_session *session)
+{
+    return atomic_load(&session->from_config) ? login_from_config(session) : login_from_kept(session);
+}
+
 status_code session_login_again(hsm_session *session, uint32_t generation)
 {
     if (session_generation(session) != generation)
         return STATUS_OK;
-    if (!atomic_load(&session->from_config))
-        return STATUS_TICKET_EXPIRED;
     if (!take_turn(session)) {
         wait_for_turn(session, generation);
         return session_generation(session) != generation ? STATUS_OK : STATUS_TICKET_EXPIRED;
     }
-    status_code status = session_generation(session) == generation ? login_from_config(session) : STATUS_OK;
+    status_code status = session_generation(session) == generation ? login_as_before(session) : STATUS_OK;
     atomic_store(&session->logging_in, 0);
     return status;
 }
@@ -173,6 +227,7 @@ static status_code logout(hsm_session *session)
 
     TRY(call_begin(&call, session, NULL, OP_LOGOUT));
     atomic_store(&session->from_config, false);
+    session_forget_kept(session);
     status_code status = call_run(&call);
     /* A login that has ended already is as good as ended. */
     if (status != STATUS_OK && status != STATUS_TICKET_EXPIRED)
@@ -194,6 +249,7 @@ static status_code login_ticket(hsm_session *session, struct slice ticket)
     session_objects_drop(session);
     TRY(login_set(session->login, ticket));
     atomic_store(&session->from_config, false);
+    session_forget_kept(session);
     set_info(session, "", 0, 0);
     atomic_fetch_add_explicit(&session->generation, 1, memory_order_release);
     return STATUS_OK;

@@ -18,9 +18,12 @@ hsm_cluster *session_cluster(const hsm_session *session);
 /** Changes with every login, so that a thread sees that another has logged in again already. */
 uint32_t session_generation(const hsm_session *session);
 
-/** After a ticket of `generation` expired: logs in again with the configuration's credentials, once for all threads.
- * STATUS_TICKET_EXPIRED when the login did not come from there. */
+/** After a ticket of `generation` expired: logs in again with the configuration's credentials or those that are kept,
+ * once for all threads. STATUS_TICKET_EXPIRED when there are none. */
 status_code session_login_again(hsm_session *session, uint32_t generation);
+
+/** Wipes the password that hsm_login_kept left. */
+void session_forget_kept(hsm_session *session);
 
 /** The token that requests of the session spend where a quorum is needed; false: none. */
 bool session_quorum_token(hsm_session *session, uint8_t token_id[ID_LEN]);

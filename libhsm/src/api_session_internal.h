@@ -5,13 +5,21 @@
 #include "api_lock.h"
 #include "api_session.h"
 #include "cluster_core.h"
+#include "protocol/limits.h"
 
 struct object_table;
+
+/* What logs in again when a ticket has expired: hsm_login_kept. */
+struct kept_login {
+    char user[USER_NAME_MAX + 1]; /* "": nothing is kept */
+    uint8_t password[PASSWORD_MAX];
+    size_t password_len;
+};
 
 struct hsm_session {
     hsm_cluster *cluster;
     struct login *login;  /* the ticket; the same from open to close */
-    struct api_lock lock; /* guards `info`, `quorum_token`, `objects` and what `objects` points to */
+    struct api_lock lock; /* guards `info`, `kept`, `quorum_token`, `objects` and what `objects` points to */
     hsm_login_info info;
     struct object_table *objects;
     uint8_t quorum_token[16];
@@ -19,5 +27,6 @@ struct hsm_session {
     _Atomic uint32_t n_objects;    /* 0: no look-up needed */
     _Atomic uint32_t generation;   /* of the login */
     _Atomic long logging_in;       /* process id of a thread that is logging in again; 0: none */
-    _Atomic bool from_config;      /* the library may log in again by itself */
+    _Atomic bool from_config;      /* the library may log in again by itself, with the configuration's credentials */
+    struct kept_login kept;
 };

@@ -169,6 +169,7 @@ PROTOTYPES = {
     "hsm_audit_page_free": (None, POINTER(AuditPage)),
     "hsm_audit_checkpoint": (STATUS, HANDLE, DATA, POINTER(Buffer), POINTER(Buffer), POINTER(Buffer)),
     "hsm_login_challenge": (STATUS, HANDLE, TEXT, POINTER(Buffer), POINTER(Buffer)),
+    "hsm_login_kept": (STATUS, HANDLE, TEXT, DATA, c_size_t),
     "hsm_login_signed": (STATUS, HANDLE, TEXT, DATA, c_size_t, DATA, c_size_t, DATA, c_size_t),
     # anchor.h
     "hsm_trust_anchor_add": (STATUS, HANDLE, TEXT, DATA),

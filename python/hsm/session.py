@@ -39,6 +39,11 @@ class Session(ObjectCalls, CryptoCalls, Administration, Backups, Quorum):
         secret = as_secret(password)
         check(lib.hsm_login(self._handle, as_text(user), secret, len(secret)))
 
+    def login_kept(self, user: str, password: Union[str, Bytes]) -> None:
+        """As login, but the password is kept in this process to log in again when the login expires; logout wipes it."""
+        secret = as_secret(password)
+        check(lib.hsm_login_kept(self._handle, as_text(user), secret, len(secret)))
+
     def login_signed(self, user: str, password: Union[str, Bytes], state: Bytes, signature: Bytes) -> None:
         """As login, with the signed challenge of Cluster.login_challenge."""
         secret, state, signature = as_secret(password), as_bytes(state), as_bytes(signature)

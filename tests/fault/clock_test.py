@@ -84,8 +84,9 @@ def test_an_expired_login_is_refused_and_renewed_where_the_password_is_known(jum
     explicit = log_in(cluster, client)
     for name, value in cluster.environment().items():
         monkeypatch.setenv(name, value)
-    with hsm.Config() as config, hsm.Cluster(config) as opened, opened.session() as configured:
+    with hsm.Config() as config, hsm.Cluster(config) as opened, opened.session() as configured, opened.session() as kept_login:
         configured.login_default()
+        kept_login.login_kept(cluster.USER, cluster.password(cluster.USER))
         public, private = configured.key_pair_generate_ec("pair", hsm.CURVE_P256)
         kept = configured.object_create({"CLASS": hsm.CLASS_DATA, "TOKEN": False, "VALUE": b"of the session"})
         clock.set(2 * 3600)
@@ -93,6 +94,7 @@ def test_an_expired_login_is_refused_and_renewed_where_the_password_is_known(jum
             explicit.sign(private, ECDSA, b"data")
         configured.verify(public, ECDSA, b"data", configured.sign(private, ECDSA, b"data"))
         assert configured.object_get(kept, ["VALUE"]) == {hsm.ATTR_VALUE: b"of the session"}
+        kept_login.sign(private, ECDSA, b"data")
     explicit.login(cluster.USER, cluster.password(cluster.USER))
     explicit.sign(private, ECDSA, b"data")
 

@@ -74,6 +74,46 @@ static void threads_with_an_expired_login_log_in_once(void **state)
     assert_int_equal(atomic_load(&n_logins), 1);
 }
 
+static void a_login_that_is_kept_is_renewed_until_its_logout(void **state)
+{
+    uint8_t byte;
+
+    (void)state;
+    assert_int_equal(hsm_login_kept(session, "tester", "password", 8), HSM_OK);
+    fake_answer = expiring_node;
+    atomic_store(&n_logins, 0);
+    atomic_store(&expired, true);
+    assert_int_equal(hsm_random(session, &byte, 1), HSM_OK);
+    assert_int_equal(atomic_load(&n_logins), 1);
+    assert_int_equal(hsm_logout(session), HSM_OK);
+    atomic_store(&expired, true);
+    assert_int_equal(hsm_random(session, &byte, 1), HSM_TICKET_EXPIRED);
+    assert_int_equal(atomic_load(&n_logins), 1);
+}
+
+static status_code node_that_knows_another_password(const struct core_request *request, struct values *answer)
+{
+    (void)answer;
+    if (request->operation == OP_LOGIN) {
+        atomic_fetch_add(&n_logins, 1);
+        FAIL(STATUS_LOGIN_FAILED, "wrong user name or password");
+    }
+    FAIL(STATUS_TICKET_EXPIRED, "log in again");
+}
+
+static void a_kept_password_that_was_changed_is_tried_once(void **state)
+{
+    uint8_t byte;
+
+    (void)state;
+    assert_int_equal(hsm_login_kept(session, "tester", "password", 8), HSM_OK);
+    fake_answer = node_that_knows_another_password;
+    atomic_store(&n_logins, 0);
+    assert_int_equal(hsm_random(session, &byte, 1), HSM_LOGIN_FAILED);
+    assert_int_equal(hsm_random(session, &byte, 1), HSM_TICKET_EXPIRED);
+    assert_int_equal(atomic_load(&n_logins), 1);
+}
+
 static void without_credentials_an_expired_login_is_told(void **state)
 {
     uint8_t byte;
@@ -243,6 +283,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(threads_with_an_expired_login_log_in_once, begin, end),
+        cmocka_unit_test_setup_teardown(a_login_that_is_kept_is_renewed_until_its_logout, begin, end),
+        cmocka_unit_test_setup_teardown(a_kept_password_that_was_changed_is_tried_once, begin, end),
         cmocka_unit_test_setup_teardown(without_credentials_an_expired_login_is_told, begin, end),
         cmocka_unit_test_setup_teardown(a_session_key_travels_with_its_requests, begin, end),
         cmocka_unit_test_setup_teardown(a_session_key_under_a_replaced_masking_key_is_exchanged_once, begin, end),

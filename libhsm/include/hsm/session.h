@@ -3,8 +3,9 @@
  * it: any node serves it, and it survives the loss of nodes.
  *
  * A login lives as long as the node's policy says and is renewed by use. When it has expired although it was in use,
- * calls return HSM_TICKET_EXPIRED; if the credentials came from the configuration (hsm_login_default), the library logs
- * in again by itself, keeping the session objects, and repeats the call. Every call that needs a login may also return
+ * calls return HSM_TICKET_EXPIRED; if the credentials came from the configuration (hsm_login_default) or are kept
+ * (hsm_login_kept), the library logs in again by itself, keeping the session objects, and repeats the call. Every call
+ * that needs a login may also return
  *   HSM_NOT_LOGGED_IN  nobody is logged in on this session
  *   HSM_NOT_PERMITTED  the user's role does not allow it (hsm_last_error says what does)
  * besides the errors listed in cluster.h. These are not repeated in user.h, object.h and crypto.h. */
@@ -36,6 +37,13 @@ HSM_API hsm_cluster *hsm_session_cluster(const hsm_session *session);
  *         HSM_CLUSTER_STATE when the cluster is not active yet
  */
 HSM_API hsm_status hsm_login(hsm_session *session, const char *user, const void *password, size_t password_len);
+
+/**
+ * As hsm_login, for interfaces whose logins last until their logout (PKCS#11, JCE): the password is kept in this
+ * process, and when the login expires the library logs in again by itself, keeping the session objects, and repeats the
+ * call. hsm_logout, another login and hsm_session_close wipe it.
+ */
+HSM_API hsm_status hsm_login_kept(hsm_session *session, const char *user, const void *password, size_t password_len);
 
 /**
  * A text for a user with a second factor to sign: with the key that hsm_user_set_signer registered, SHA-256 with RSA

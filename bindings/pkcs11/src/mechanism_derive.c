@@ -1,0 +1,105 @@
+/* Parameters of key agreement, HKDF and the simple derivations. */
+#include "mechanism_params.h"
+
+/* ANSI X9.63 with each hash. The concatenation of SP 800-56A (CKD_..._KDF_SP800) orders its input otherwise, and nodes
+ * do not have it. */
+static const struct {
+    CK_EC_KDF_TYPE kdf;
+    uint32_t hash;
+} X963_KDFS[] = {
+    {CKD_SHA1_KDF, HSM_HASH_SHA1},         {CKD_SHA224_KDF, HSM_HASH_SHA224},     {CKD_SHA256_KDF, HSM_HASH_SHA256},
+    {CKD_SHA384_KDF, HSM_HASH_SHA384},     {CKD_SHA512_KDF, HSM_HASH_SHA512},     {CKD_SHA3_224_KDF, HSM_HASH_SHA3_224},
+    {CKD_SHA3_256_KDF, HSM_HASH_SHA3_256}, {CKD_SHA3_384_KDF, HSM_HASH_SHA3_384}, {CKD_SHA3_512_KDF, HSM_HASH_SHA3_512},
+};
+
+static CK_RV take_kdf(struct mechanism *mechanism, CK_EC_KDF_TYPE kdf)
+{
+    mechanism->hsm.kdf = HSM_KDF_NULL;
+    if (kdf == CKD_NULL)
+        return CKR_OK;
+    mechanism->hsm.kdf = HSM_KDF_X963;
+    for (size_t i = 0; i < sizeof(X963_KDFS) / sizeof(X963_KDFS[0]); i++) {
+        if (X963_KDFS[i].kdf != kdf)
+            continue;
+        mechanism->hsm.hash = X963_KDFS[i].hash;
+        return CKR_OK;
+    }
+    return CKR_MECHANISM_PARAM_INVALID;
+}
+
+static CK_RV keep_info(struct mechanism *mechanism, const void *info, CK_ULONG len)
+{
+    TRY(mechanism_keep(mechanism, info, len, &mechanism->hsm.shared_info));
+    mechanism->hsm.shared_info_len = len;
+    return CKR_OK;
+}
+
+CK_RV read_ecdh(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    CK_ECDH1_DERIVE_PARAMS parameter;
+
+    (void)use;
+    TRY(parameter_copy(given, &parameter, sizeof(parameter)));
+    TRY(take_kdf(mechanism, parameter.kdf));
+    /* PKCS#11 2.40, 2.3.6: without a function there is no shared data. */
+    CHECK(parameter.kdf != CKD_NULL || parameter.ulSharedDataLen == 0, CKR_MECHANISM_PARAM_INVALID);
+    CHECK(parameter.ulPublicDataLen > 0, CKR_MECHANISM_PARAM_INVALID);
+    TRY(keep_info(mechanism, parameter.pSharedData, parameter.ulSharedDataLen));
+    TRY(mechanism_keep(mechanism, parameter.pPublicData, parameter.ulPublicDataLen, &mechanism->hsm.peer_public));
+    mechanism->hsm.peer_public_len = parameter.ulPublicDataLen;
+    return CKR_OK;
+}
+
+/* Nodes take no key as the salt. No salt is a salt of zeros (RFC 5869, 2.2). */
+static CK_RV take_salt(struct mechanism *mechanism, const CK_HKDF_PARAMS *parameter)
+{
+    if (parameter->ulSaltType == CKF_HKDF_SALT_NULL)
+        return CKR_OK;
+    CHECK(parameter->ulSaltType == CKF_HKDF_SALT_DATA, CKR_MECHANISM_PARAM_INVALID);
+    TRY(mechanism_keep(mechanism, parameter->pSalt, parameter->ulSaltLen, &mechanism->hsm.salt));
+    mechanism->hsm.salt_value_len = parameter->ulSaltLen;
+    return CKR_OK;
+}
+
+/* The salt belongs to the first step and the info to the second: a step left out does not look at its own. */
+CK_RV read_hkdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    CK_HKDF_PARAMS parameter;
+
+    (void)use;
+    TRY(parameter_copy(given, &parameter, sizeof(parameter)));
+    CHECK(parameter.bExtract || parameter.bExpand, CKR_MECHANISM_PARAM_INVALID);
+    TRY(hash_of_mechanism(parameter.prfHashMechanism, &mechanism->hsm.hash));
+    if (parameter.bExtract)
+        TRY(take_salt(mechanism, &parameter));
+    else
+        mechanism->hsm.flags |= HSM_FLAG_HKDF_NO_EXTRACT;
+    if (parameter.bExpand)
+        return keep_info(mechanism, parameter.pInfo, parameter.ulInfoLen);
+    mechanism->hsm.flags |= HSM_FLAG_HKDF_NO_EXPAND;
+    return CKR_OK;
+}
+
+CK_RV read_base_and_key(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    (void)use;
+    return parameter_copy(given, &mechanism->second_handle, sizeof(mechanism->second_handle));
+}
+
+CK_RV read_base_and_data(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    CK_KEY_DERIVATION_STRING_DATA parameter;
+
+    (void)use;
+    TRY(parameter_copy(given, &parameter, sizeof(parameter)));
+    CHECK(parameter.ulLen > 0, CKR_MECHANISM_PARAM_INVALID);
+    TRY(mechanism_keep(mechanism, parameter.pData, parameter.ulLen, &mechanism->hsm.data));
+    mechanism->hsm.data_len = parameter.ulLen;
+    return CKR_OK;
+}
+
+CK_RV read_data_and_base(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    mechanism->hsm.flags |= HSM_FLAG_CONCATENATE_DATA_FIRST;
+    return read_base_and_data(given, use, mechanism);
+}

@@ -1,0 +1,336 @@
+/* Parameters of SP 800-108.
+ *
+ * A node computes PRF(key, [i] || fixed input) in counter mode and PRF(key, K(i-1) || [i] || fixed input) in feedback
+ * mode, [i] being 32 bits, most significant byte first. The standard lets a program put together what is hashed of
+ * pieces in any order: what begins as the node does is given to it as one fixed input; anything else is refused. The
+ * length of the key, if it is among the pieces, is filled in once the template is known (mechanism_set_key_len).
+ *
+ * AWS CloudHSM's form names its pieces, in any order: label, context and length stand in the order of SP 800-108,
+ * section 4, label || 0x00 || context || length. */
+#include "mechanism_params.h"
+
+#define PARTS_MAX       32u
+#define FIXED_INPUT_MAX 4096u /* what a node takes */
+#define COUNTER_BITS    32u
+#define LENGTH_BITS_MAX 64u
+
+enum part_kind {
+    PART_ITERATION, /* [i] in counter mode, K(i-1) in feedback mode */
+    PART_COUNTER,   /* [i] in feedback mode */
+    PART_LENGTH,
+    PART_BYTES,
+    PART_LABEL,
+    PART_CONTEXT,
+    PART_KINDS
+};
+
+/* The numbers of the standard, and of AWS CloudHSM's header. */
+static const enum part_kind STANDARD_KINDS[] = {
+    [CK_SP800_108_ITERATION_VARIABLE] = PART_ITERATION,
+    [CK_SP800_108_OPTIONAL_COUNTER] = PART_COUNTER,
+    [CK_SP800_108_DKM_LENGTH] = PART_LENGTH,
+    [CK_SP800_108_BYTE_ARRAY] = PART_BYTES,
+};
+
+#define VENDOR_FIRST 4u
+
+static const enum part_kind VENDOR_KINDS[] = {PART_ITERATION, PART_LABEL, PART_CONTEXT, PART_LENGTH, PART_BYTES};
+
+/* Formats as AWS CloudHSM's header has them: without the order of bytes. */
+struct vendor_counter_format {
+    CK_ULONG width_bits;
+};
+
+struct vendor_length_format {
+    CK_ULONG method, width_bits;
+};
+
+struct vendor_parameter {
+    CK_SP800_108_PRF_TYPE prf;
+    CK_ULONG n_parts;
+    CK_PRF_DATA_PARAM_PTR parts;
+};
+
+struct part {
+    enum part_kind kind;
+    const void *value;
+    CK_ULONG len;
+};
+
+struct parts {
+    struct part list[PARTS_MAX];
+    size_t n;
+};
+
+/* What is put together before it is kept. */
+struct fixed_input {
+    uint8_t bytes[FIXED_INPUT_MAX];
+    size_t len;
+    size_t length_at; /* where the field of key_len begins */
+    struct length_field key_len;
+};
+
+static void fixed_input_wipe(struct fixed_input *input)
+{
+    explicit_bzero(input, sizeof(*input));
+}
+
+/* --- the function --- */
+
+static CK_RV take_prf(struct mechanism *mechanism, CK_SP800_108_PRF_TYPE prf)
+{
+    const struct mechanism_row *row = mechanism_row(prf);
+
+    CHECK(row && !row->read && (row->mechanism == HSM_MECHANISM_HMAC || row->mechanism == HSM_MECHANISM_AES_CMAC),
+          CKR_MECHANISM_PARAM_INVALID);
+    mechanism->hsm.hash = row->hash;
+    return CKR_OK;
+}
+
+/* --- pieces --- */
+
+static CK_RV kind_of(CK_PRF_DATA_TYPE type, bool vendor, enum part_kind *kind)
+{
+    if (vendor) {
+        CHECK(type >= VENDOR_FIRST && type - VENDOR_FIRST < sizeof(VENDOR_KINDS) / sizeof(VENDOR_KINDS[0]),
+              CKR_MECHANISM_PARAM_INVALID);
+        *kind = VENDOR_KINDS[type - VENDOR_FIRST];
+        return CKR_OK;
+    }
+    CHECK(type >= CK_SP800_108_ITERATION_VARIABLE && type <= CK_SP800_108_BYTE_ARRAY, CKR_MECHANISM_PARAM_INVALID);
+    *kind = STANDARD_KINDS[type];
+    return CKR_OK;
+}
+
+static CK_RV copy_parts(const CK_PRF_DATA_PARAM *given, CK_ULONG n, CK_PRF_DATA_PARAM copy[PARTS_MAX])
+{
+    CHECK(given && n >= 1 && n <= PARTS_MAX, CKR_MECHANISM_PARAM_INVALID);
+    memcpy(copy, given, n * sizeof(*copy));
+    for (CK_ULONG i = 0; i < n; i++)
+        CHECK(copy[i].pValue || copy[i].ulValueLen == 0, CKR_MECHANISM_PARAM_INVALID);
+    return CKR_OK;
+}
+
+static CK_RV read_parts(const CK_PRF_DATA_PARAM copy[PARTS_MAX], CK_ULONG n, bool vendor, struct parts *parts)
+{
+    for (parts->n = 0; parts->n < n; parts->n++) {
+        const CK_PRF_DATA_PARAM *from = &copy[parts->n];
+        struct part *part = &parts->list[parts->n];
+
+        *part = (struct part){.value = from->pValue, .len = from->ulValueLen};
+        TRY(kind_of(from->type, vendor, &part->kind));
+    }
+    return CKR_OK;
+}
+
+static CK_RV check_counter(const struct part *part)
+{
+    CK_SP800_108_COUNTER_FORMAT format = {0};
+    struct vendor_counter_format vendor;
+
+    if (part->len == sizeof(vendor)) {
+        memcpy(&vendor, part->value, sizeof(vendor));
+        format.ulWidthInBits = vendor.width_bits;
+    } else {
+        CHECK(part->len == sizeof(format), CKR_MECHANISM_PARAM_INVALID);
+        memcpy(&format, part->value, sizeof(format));
+    }
+    CHECK(format.ulWidthInBits == COUNTER_BITS && !format.bLittleEndian, CKR_MECHANISM_PARAM_INVALID);
+    return CKR_OK;
+}
+
+static CK_RV put_bytes(struct fixed_input *input, const void *bytes, CK_ULONG len)
+{
+    CHECK(len <= sizeof(input->bytes) - input->len, CKR_MECHANISM_PARAM_INVALID);
+    if (len)
+        memcpy(input->bytes + input->len, bytes, len);
+    input->len += len;
+    return CKR_OK;
+}
+
+static CK_RV read_length_format(const struct part *part, CK_SP800_108_DKM_LENGTH_FORMAT *format)
+{
+    struct vendor_length_format vendor;
+
+    *format = (CK_SP800_108_DKM_LENGTH_FORMAT){0};
+    if (part->len == sizeof(vendor)) {
+        memcpy(&vendor, part->value, sizeof(vendor));
+        format->dkmLengthMethod = vendor.method;
+        format->ulWidthInBits = vendor.width_bits;
+        return CKR_OK;
+    }
+    CHECK(part->len == sizeof(*format), CKR_MECHANISM_PARAM_INVALID);
+    memcpy(format, part->value, sizeof(*format));
+    return CKR_OK;
+}
+
+/* Leaves room for the length: at most one field. */
+static CK_RV put_length(struct fixed_input *input, const struct part *part)
+{
+    static const uint8_t room[LENGTH_BITS_MAX / 8];
+    CK_SP800_108_DKM_LENGTH_FORMAT format;
+
+    CHECK(input->key_len.len == 0, CKR_MECHANISM_PARAM_INVALID);
+    TRY(read_length_format(part, &format));
+    CHECK(format.dkmLengthMethod == CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS ||
+              format.dkmLengthMethod == CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS,
+          CKR_MECHANISM_PARAM_INVALID);
+    CHECK(format.ulWidthInBits >= 8 && format.ulWidthInBits <= LENGTH_BITS_MAX && format.ulWidthInBits % 8 == 0,
+          CKR_MECHANISM_PARAM_INVALID);
+    input->length_at = input->len;
+    input->key_len = (struct length_field){
+        .len = format.ulWidthInBits / 8,
+        .little_endian = format.bLittleEndian != CK_FALSE,
+        .of_segments = format.dkmLengthMethod == CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS,
+    };
+    return put_bytes(input, room, input->key_len.len);
+}
+
+/* --- putting together --- */
+
+/* The standard's form: what the node begins with by itself, then bytes and the length as they come. */
+static CK_RV put_in_order(struct fixed_input *input, const struct parts *parts, size_t first)
+{
+    for (size_t i = first; i < parts->n; i++) {
+        const struct part *part = &parts->list[i];
+
+        CHECK(part->kind == PART_BYTES || part->kind == PART_LENGTH, CKR_MECHANISM_PARAM_INVALID);
+        TRY(part->kind == PART_BYTES ? put_bytes(input, part->value, part->len) : put_length(input, part));
+    }
+    return CKR_OK;
+}
+
+static CK_RV put_counter_mode(struct fixed_input *input, const struct parts *parts)
+{
+    CHECK(parts->list[0].kind == PART_ITERATION, CKR_MECHANISM_PARAM_INVALID);
+    TRY(check_counter(&parts->list[0]));
+    return put_in_order(input, parts, 1);
+}
+
+/* The standard makes the counter optional; nodes always have it. */
+static CK_RV put_feedback_mode(struct fixed_input *input, const struct parts *parts)
+{
+    CHECK(parts->n >= 2 && parts->list[0].kind == PART_ITERATION && parts->list[0].len == 0 &&
+              parts->list[1].kind == PART_COUNTER,
+          CKR_MECHANISM_PARAM_INVALID);
+    TRY(check_counter(&parts->list[1]));
+    return put_in_order(input, parts, 2);
+}
+
+/* CKR_MECHANISM_PARAM_INVALID when there are several, for all kinds but bytes. */
+static CK_RV find_each(const struct parts *parts, const struct part *found[PART_KINDS])
+{
+    for (size_t i = 0; i < parts->n; i++) {
+        const struct part *part = &parts->list[i];
+
+        CHECK(part->kind == PART_BYTES || !found[part->kind], CKR_MECHANISM_PARAM_INVALID);
+        found[part->kind] = part;
+    }
+    return CKR_OK;
+}
+
+/* AWS CloudHSM's form, with names; or with bytes, which then are all of the fixed input but the length. */
+static CK_RV put_by_name(struct fixed_input *input, const struct parts *parts)
+{
+    const struct part *found[PART_KINDS] = {NULL};
+    static const struct part none;
+    static const uint8_t separator;
+
+    TRY(find_each(parts, found));
+    CHECK(found[PART_ITERATION], CKR_MECHANISM_PARAM_INVALID);
+    TRY(check_counter(found[PART_ITERATION]));
+    const struct part *label = found[PART_LABEL], *context = found[PART_CONTEXT];
+
+    if (found[PART_BYTES]) {
+        CHECK(!label && !context, CKR_MECHANISM_PARAM_INVALID);
+        for (size_t i = 0; i < parts->n; i++) {
+            if (parts->list[i].kind == PART_BYTES)
+                TRY(put_bytes(input, parts->list[i].value, parts->list[i].len));
+        }
+    } else {
+        label = label ? label : &none;
+        context = context ? context : &none;
+        TRY(put_bytes(input, label->value, label->len));
+        TRY(put_bytes(input, &separator, sizeof(separator)));
+        TRY(put_bytes(input, context->value, context->len));
+    }
+    return found[PART_LENGTH] ? put_length(input, found[PART_LENGTH]) : CKR_OK;
+}
+
+static CK_RV keep_input(struct mechanism *mechanism, const struct fixed_input *input)
+{
+    const uint8_t *kept;
+
+    TRY(mechanism_keep(mechanism, input->bytes, input->len, &kept));
+    mechanism->hsm.flags |= HSM_FLAG_KDF_FIXED_INPUT;
+    mechanism->hsm.shared_info = kept;
+    mechanism->hsm.shared_info_len = input->len;
+    if (!input->key_len.len)
+        return CKR_OK;
+    /* A key that was derived with a wrong length would be another key: the library refuses the mechanism until it has
+     * been told. */
+    mechanism->hsm.size = 0;
+    mechanism->key_len = input->key_len;
+    mechanism->key_len.at = (uint8_t *)kept + input->length_at; /* the mechanism's own memory */
+    return CKR_OK;
+}
+
+typedef CK_RV (*assembler)(struct fixed_input *input, const struct parts *parts);
+
+static CK_RV assemble(struct mechanism *mechanism, const CK_PRF_DATA_PARAM *given, CK_ULONG n, bool vendor,
+                      assembler put)
+{
+    CLEANUP(fixed_input_wipe) struct fixed_input input = {.len = 0};
+    CK_PRF_DATA_PARAM copy[PARTS_MAX];
+    struct parts parts;
+
+    TRY(copy_parts(given, n, copy));
+    TRY(read_parts(copy, n, vendor, &parts));
+    TRY(put(&input, &parts));
+    return keep_input(mechanism, &input);
+}
+
+/* --- the readers --- */
+
+/* Several keys of one derivation: nodes make one at a time. */
+static CK_RV check_one_key(CK_ULONG n_additional)
+{
+    return n_additional == 0 ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+}
+
+CK_RV read_counter_kdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    CK_SP800_108_KDF_PARAMS parameter;
+
+    (void)use;
+    TRY(parameter_copy(given, &parameter, sizeof(parameter)));
+    TRY(check_one_key(parameter.ulAdditionalDerivedKeys));
+    TRY(take_prf(mechanism, parameter.prfType));
+    return assemble(mechanism, parameter.pDataParams, parameter.ulNumberOfDataParams, false, put_counter_mode);
+}
+
+/* Under this number programs pass the structure of AWS CloudHSM's header, or that of the standard's when they were
+ * compiled with a newer one. */
+CK_RV read_cloudhsm_kdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    struct vendor_parameter parameter;
+
+    if (given->ulParameterLen != sizeof(parameter))
+        return read_counter_kdf(given, use, mechanism);
+    TRY(parameter_copy(given, &parameter, sizeof(parameter)));
+    TRY(take_prf(mechanism, parameter.prf));
+    return assemble(mechanism, parameter.parts, parameter.n_parts, true, put_by_name);
+}
+
+CK_RV read_feedback_kdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    CK_SP800_108_FEEDBACK_KDF_PARAMS parameter;
+
+    (void)use;
+    TRY(parameter_copy(given, &parameter, sizeof(parameter)));
+    TRY(check_one_key(parameter.ulAdditionalDerivedKeys));
+    TRY(take_prf(mechanism, parameter.prfType));
+    TRY(mechanism_keep(mechanism, parameter.pIV, parameter.ulIVLen, &mechanism->hsm.nonce));
+    mechanism->hsm.nonce_len = parameter.ulIVLen;
+    return assemble(mechanism, parameter.pDataParams, parameter.ulNumberOfDataParams, false, put_feedback_mode);
+}

@@ -1,0 +1,440 @@
+/* The life of an operation: operation.h tells the rules. */
+#include "operation.h"
+
+#include <stdlib.h>
+#include "mechanism_offer.h"
+
+/* --- results --- */
+
+CK_RV operation_result(struct session *session, enum operation_kind kind, hsm_status status)
+{
+    bool deciphering = kind == OPERATION_DECRYPT || kind == OPERATION_MESSAGE_DECRYPT;
+
+    switch (status) {
+    case HSM_OBJECT_NOT_FOUND:
+        (void)result_of(status);
+        return CKR_KEY_HANDLE_INVALID;
+    case HSM_DATA_LENGTH:
+    case HSM_TOO_LARGE:
+        (void)result_of(status);
+        return deciphering ? CKR_ENCRYPTED_DATA_LEN_RANGE : CKR_DATA_LEN_RANGE;
+    case HSM_TICKET_EXPIRED:
+        login_expired(session->slot);
+        return result_of(status);
+    default:
+        return result_of(status);
+    }
+}
+
+CK_RV operation_done(struct operation *operation, CK_RV result)
+{
+    if (result != CKR_BUFFER_TOO_SMALL)
+        operation_end(operation);
+    return result;
+}
+
+/* --- beginning --- */
+
+static uint32_t attribute_of_use(CK_FLAGS use)
+{
+    static const struct {
+        CK_FLAGS use;
+        uint32_t attribute;
+    } USES[] = {
+        {CKF_ENCRYPT, HSM_ATTR_ENCRYPT},         {CKF_DECRYPT, HSM_ATTR_DECRYPT},
+        {CKF_SIGN, HSM_ATTR_SIGN},               {CKF_VERIFY, HSM_ATTR_VERIFY},
+        {CKF_WRAP, HSM_ATTR_WRAP},               {CKF_UNWRAP, HSM_ATTR_UNWRAP},
+        {CKF_DERIVE, HSM_ATTR_DERIVE},           {CKF_MESSAGE_ENCRYPT, HSM_ATTR_ENCRYPT},
+        {CKF_MESSAGE_DECRYPT, HSM_ATTR_DECRYPT},
+    };
+
+    for (size_t i = 0; i < sizeof(USES) / sizeof(USES[0]); i++)
+        if (USES[i].use == use)
+            return USES[i].attribute;
+    return 0;
+}
+
+/* Which classes of key a use is for. */
+static bool class_fits(CK_FLAGS use, uint64_t object_class)
+{
+    if (object_class == HSM_CLASS_SECRET_KEY)
+        return true;
+    if (use & (CKF_SIGN | CKF_DECRYPT | CKF_UNWRAP | CKF_DERIVE))
+        return object_class == HSM_CLASS_PRIVATE_KEY;
+    if (use & (CKF_VERIFY | CKF_ENCRYPT | CKF_WRAP))
+        return object_class == HSM_CLASS_PUBLIC_KEY;
+    return false;
+}
+
+static CK_RV check_facts(const hsm_attributes *facts, const struct mechanism_row *row, CK_FLAGS use)
+{
+    uint64_t type = hsm_attributes_uint(facts, HSM_ATTR_KEY_TYPE, 0);
+    uint64_t object_class = hsm_attributes_uint(facts, HSM_ATTR_CLASS, 0);
+
+    CHECK(object_class == HSM_CLASS_SECRET_KEY || object_class == HSM_CLASS_PUBLIC_KEY ||
+              object_class == HSM_CLASS_PRIVATE_KEY,
+          CKR_KEY_HANDLE_INVALID);
+    CHECK(row->key_type == CK_UNAVAILABLE_INFORMATION || key_type_of(type) == row->key_type, CKR_KEY_TYPE_INCONSISTENT);
+    CHECK(class_fits(use, object_class), CKR_KEY_TYPE_INCONSISTENT);
+    CHECK(hsm_attributes_bool(facts, attribute_of_use(use), 0), CKR_KEY_FUNCTION_NOT_PERMITTED);
+    return CKR_OK;
+}
+
+/* What is known already lets a key pass; only a refusal is worth asking a node whether it still holds. */
+CK_RV key_check_use(struct session *session, const struct object_ref *key, const struct mechanism_row *row, CK_FLAGS use)
+{
+    struct object_facts *facts = object_facts_known(session->slot, key);
+    CK_RV result = facts ? check_facts(object_facts_attributes(facts), row, use) : CKR_GENERAL_ERROR;
+
+    if (facts)
+        object_facts_release(&facts);
+    if (result == CKR_OK)
+        return CKR_OK;
+    TRY(object_facts(session->slot, key, &facts));
+    result = check_facts(object_facts_attributes(facts), row, use);
+    object_facts_release(&facts);
+    return result;
+}
+
+static CK_RV begin(struct session *session, struct operation *operation, const CK_MECHANISM *given,
+                   CK_OBJECT_HANDLE key, CK_FLAGS use)
+{
+    TRY(session_needs_user(session));
+    TRY(mechanism_read(given, use, &operation->mechanism));
+    TRY(mechanism_check_offered(session->slot, operation->mechanism.row, use));
+    TRY(object_find_key(session->slot, key, &operation->key));
+    TRY(key_check_use(session, &operation->key, operation->mechanism.row, use));
+    operation->active = true;
+    return CKR_OK;
+}
+
+CK_RV operation_begin(struct session *session, enum operation_kind kind, const CK_MECHANISM *given,
+                      CK_OBJECT_HANDLE key, CK_FLAGS use)
+{
+    struct operation *operation = &session->operations[kind];
+
+    if (!given) {
+        CHECK(operation->active, CKR_ARGUMENTS_BAD);
+        operation_end(operation);
+        return CKR_OK;
+    }
+    CHECK(!operation->active, CKR_OPERATION_ACTIVE);
+    CK_RV result = begin(session, operation, given, key, use);
+
+    if (result != CKR_OK)
+        operation_end(operation);
+    return result;
+}
+
+CK_RV operation_active(struct session *session, enum operation_kind kind, struct operation **operation)
+{
+    *operation = &session->operations[kind];
+    return (*operation)->active ? CKR_OK : CKR_OPERATION_NOT_INITIALIZED;
+}
+
+/* --- lengths --- */
+
+/* More than any signature of ML-DSA, and than what key wrapping adds to its input. */
+#define ASKED_MAX 8192
+
+static size_t signature_len_of_curve(const hsm_attributes *facts, enum output_rule rule)
+{
+    size_t oid_len;
+    const uint8_t *oid = hsm_attributes_bytes(facts, HSM_ATTR_EC_PARAMS, &oid_len);
+    uint32_t curve = oid ? hsm_curve_by_oid(oid, oid_len) : 0;
+
+    if (rule == OUTPUT_EDDSA)
+        return curve == HSM_CURVE_ED448 ? 114 : 64;
+    return 2 * ((hsm_curve_bits(curve) + 7) / 8);
+}
+
+static CK_RV output_of_key(struct session *session, const struct operation *operation, enum output_rule rule,
+                           size_t *len)
+{
+    struct object_facts *facts;
+
+    TRY(object_facts(session->slot, &operation->key, &facts));
+    const hsm_attributes *attributes = object_facts_attributes(facts);
+
+    if (rule == OUTPUT_MODULUS)
+        *len = (hsm_attributes_uint(attributes, HSM_ATTR_MODULUS_BITS, 0) + 7) / 8;
+    else
+        *len = signature_len_of_curve(attributes, rule);
+    object_facts_release(&facts);
+    return CKR_OK;
+}
+
+static size_t tag_len(const struct mechanism *mechanism)
+{
+    if (mechanism->hsm.tag_len)
+        return mechanism->hsm.tag_len;
+    return mechanism->hsm.hash ? hsm_hash_len(mechanism->hsm.hash) : 16;
+}
+
+/* Of what goes in, `taken` bytes come out in blocks; the rest of a block waits. */
+static size_t padded(size_t len, size_t block_len)
+{
+    return block_len ? (len / block_len + 1) * block_len : len;
+}
+
+static size_t without(size_t len, size_t n)
+{
+    return len > n ? len - n : 0;
+}
+
+CK_RV operation_output(struct session *session, struct operation *operation, bool decrypting, size_t len,
+                       size_t *output_len, bool *exact)
+{
+    const struct mechanism *mechanism = &operation->mechanism;
+    enum output_rule rule = mechanism->row->output;
+    size_t extra = tag_len(mechanism) + (rule == OUTPUT_NONCE_TAGGED ? HSM_NONCE_MADE_LEN : 0);
+
+    *exact = true;
+    switch (rule) {
+    case OUTPUT_MODULUS:
+        *exact = !decrypting;
+        return output_of_key(session, operation, rule, output_len);
+    case OUTPUT_ECDSA:
+    case OUTPUT_EDDSA:
+        return output_of_key(session, operation, rule, output_len);
+    case OUTPUT_MAC:
+        *output_len = tag_len(mechanism);
+        return CKR_OK;
+    case OUTPUT_DIGEST:
+        *output_len = hsm_hash_len(mechanism->hsm.hash);
+        return CKR_OK;
+    case OUTPUT_SAME:
+        *output_len = len;
+        return CKR_OK;
+    case OUTPUT_PADDED:
+        *exact = !decrypting;
+        *output_len = decrypting ? len : padded(len, mechanism->row->block_len);
+        return CKR_OK;
+    case OUTPUT_TAGGED:
+    case OUTPUT_NONCE_TAGGED:
+        *output_len = decrypting ? without(len, extra) : len + extra;
+        return CKR_OK;
+    case OUTPUT_ASK:
+    case OUTPUT_NONE:
+        break;
+    }
+    *exact = false;
+    *output_len = len + ASKED_MAX;
+    return CKR_OK;
+}
+
+/* Some counters come round before the cipher's own does. */
+static CK_RV check_data_len(const struct operation *operation, size_t len)
+{
+    uint64_t max = operation->mechanism.data_max;
+
+    CHECK(max == 0 || (len <= max && operation->n_taken <= max - len), CKR_DATA_LEN_RANGE);
+    return CKR_OK;
+}
+
+/* --- single-part --- */
+
+/* A result that was computed and did not fit waits for a larger buffer. */
+static CK_RV give_result(struct operation *operation, CK_BYTE *out, CK_ULONG *out_len)
+{
+    CK_ULONG room = *out_len;
+
+    *out_len = operation->result_len;
+    CHECK(room >= operation->result_len, CKR_BUFFER_TOO_SMALL);
+    if (operation->result_len)
+        memcpy(out, operation->result, operation->result_len);
+    return CKR_OK;
+}
+
+static void give_nonce(struct mechanism *mechanism)
+{
+    if (mechanism->nonce_back && mechanism->hsm.nonce_out)
+        memcpy(mechanism->nonce_back, mechanism->nonce_made, HSM_NONCE_MADE_LEN);
+}
+
+static CK_RV call_aside(struct session *session, enum operation_kind kind, struct operation *operation,
+                        single_part call, const CK_BYTE *data, size_t data_len, size_t room)
+{
+    operation->result = malloc(room ? room : 1);
+    CHECK(operation->result, CKR_HOST_MEMORY);
+    operation->result_len = room;
+    TRY(operation_result(session, kind,
+                         call(session->slot->login, operation->key.key, &operation->mechanism.hsm, data, data_len,
+                              operation->result, &operation->result_len)));
+    operation->result_known = true;
+    give_nonce(&operation->mechanism);
+    return CKR_OK;
+}
+
+static CK_RV call_direct(struct session *session, enum operation_kind kind, struct operation *operation,
+                         single_part call, const CK_BYTE *data, size_t data_len, CK_BYTE *out, CK_ULONG *out_len)
+{
+    size_t len = *out_len;
+
+    TRY(operation_result(session, kind,
+                         call(session->slot->login, operation->key.key, &operation->mechanism.hsm, data, data_len, out,
+                              &len)));
+    *out_len = len;
+    give_nonce(&operation->mechanism);
+    return CKR_OK;
+}
+
+/* Whether the caller's buffers overlap, as the standard allows and the library does not. */
+static bool overlap(const CK_BYTE *data, size_t data_len, const CK_BYTE *out, size_t out_len)
+{
+    return (uintptr_t)data < (uintptr_t)out + out_len && (uintptr_t)out < (uintptr_t)data + data_len;
+}
+
+static CK_RV once(struct session *session, enum operation_kind kind, struct operation *operation, single_part call,
+                  const CK_BYTE *data, CK_ULONG data_len, CK_BYTE *out, CK_ULONG *out_len)
+{
+    bool exact;
+    size_t room;
+
+    TRY(operation_output(session, operation, kind == OPERATION_DECRYPT, data_len, &room, &exact));
+    TRY(check_data_len(operation, data_len));
+    if (!operation->result_known && exact && *out_len < room) {
+        *out_len = room;
+        return CKR_BUFFER_TOO_SMALL;
+    }
+    if (!operation->result_known && *out_len >= room && !overlap(data, data_len, out, room))
+        return call_direct(session, kind, operation, call, data, data_len, out, out_len);
+    if (!operation->result_known)
+        TRY(call_aside(session, kind, operation, call, data, data_len, room));
+    return give_result(operation, out, out_len);
+}
+
+CK_RV operation_once(struct session *session, enum operation_kind kind, single_part call, const CK_BYTE *data,
+                     CK_ULONG data_len, CK_BYTE *out, CK_ULONG *out_len)
+{
+    struct operation *operation;
+    bool exact;
+    size_t room;
+
+    TRY(operation_active(session, kind, &operation));
+    CHECK(!operation->in_parts, CKR_OPERATION_ACTIVE);
+    if (!out_len || (!data && data_len) || data_len > SIZE_MAX / 2)
+        return operation_done(operation, CKR_ARGUMENTS_BAD);
+    if (out)
+        return operation_done(operation, once(session, kind, operation, call, data, data_len, out, out_len));
+    if (operation->result_known) {
+        *out_len = operation->result_len;
+        return CKR_OK;
+    }
+    CK_RV result = operation_output(session, operation, kind == OPERATION_DECRYPT, data_len, &room, &exact);
+
+    if (result != CKR_OK)
+        return operation_done(operation, result);
+    *out_len = room;
+    return CKR_OK;
+}
+
+/* --- in parts --- */
+
+static const uint32_t PARTS[OPERATION_KINDS] = {
+    [OPERATION_ENCRYPT] = HSM_OPERATION_ENCRYPT, [OPERATION_DECRYPT] = HSM_OPERATION_DECRYPT,
+    [OPERATION_DIGEST] = HSM_OPERATION_DIGEST,   [OPERATION_SIGN] = HSM_OPERATION_SIGN,
+    [OPERATION_VERIFY] = HSM_OPERATION_VERIFY,
+};
+
+/* Mechanisms that take a digest have one part (PKCS#11 2.40, table of mechanisms of section 2). */
+static bool takes_parts(const struct mechanism *mechanism)
+{
+    switch (mechanism->row->type) {
+    case CKM_RSA_PKCS_PSS:
+    case CKM_RSA_PKCS:
+    case CKM_RSA_PKCS_OAEP:
+    case CKM_RSA_X_509:
+    case CKM_ECDSA:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static CK_RV begin_parts(struct session *session, enum operation_kind kind, struct operation *operation)
+{
+    if (operation->parts)
+        return CKR_OK;
+    CHECK(takes_parts(&operation->mechanism), CKR_MECHANISM_INVALID);
+    bool digest = kind == OPERATION_DIGEST;
+    uint32_t flags = kind == OPERATION_DECRYPT && operation->mechanism.hsm.type == HSM_MECHANISM_AES_GCM
+                         ? HSM_OPERATION_HOLD_PLAINTEXT
+                         : 0;
+
+    return operation_result(session, kind,
+                            hsm_operation_begin(digest ? NULL : session->slot->login, PARTS[kind],
+                                                digest ? NULL : &operation->key.key, &operation->mechanism.hsm, flags,
+                                                &operation->parts));
+}
+
+static CK_RV update(struct session *session, enum operation_kind kind, struct operation *operation,
+                    const CK_BYTE *data, size_t data_len, CK_BYTE *out, CK_ULONG *out_len)
+{
+    size_t len = out_len ? *out_len : 0;
+
+    TRY(begin_parts(session, kind, operation));
+    TRY(check_data_len(operation, data_len));
+    CK_RV result = operation_result(
+        session, kind, hsm_operation_update(operation->parts, data, data_len, out, out_len ? &len : NULL));
+
+    if (out_len && (result == CKR_OK || result == CKR_BUFFER_TOO_SMALL))
+        *out_len = len;
+    if (result == CKR_OK && (out || !out_len)) {
+        operation->in_parts = true;
+        operation->n_taken += data_len;
+    }
+    return result;
+}
+
+CK_RV operation_update(struct session *session, enum operation_kind kind, const CK_BYTE *data, CK_ULONG data_len,
+                       CK_BYTE *out, CK_ULONG *out_len)
+{
+    bool gives = kind == OPERATION_ENCRYPT || kind == OPERATION_DECRYPT;
+    struct operation *operation;
+
+    TRY(operation_active(session, kind, &operation));
+    if ((!data && data_len) || (gives && !out_len) || data_len > SIZE_MAX / 2)
+        return operation_done(operation, CKR_ARGUMENTS_BAD);
+    CK_RV result = update(session, kind, operation, data, data_len, out, out_len);
+
+    return result == CKR_OK ? CKR_OK : operation_done(operation, result);
+}
+
+static CK_RV final_len(struct session *session, enum operation_kind kind, struct operation *operation,
+                       CK_ULONG *out_len)
+{
+    size_t len = 0;
+    CK_RV result = operation_result(session, kind, hsm_operation_final(operation->parts, NULL, &len));
+
+    if (result == CKR_BUFFER_TOO_SMALL)
+        result = CKR_OK;
+    *out_len = len;
+    return result;
+}
+
+CK_RV operation_final(struct session *session, enum operation_kind kind, CK_BYTE *out, CK_ULONG *out_len)
+{
+    struct operation *operation;
+
+    TRY(operation_active(session, kind, &operation));
+    if (!out_len)
+        return operation_done(operation, CKR_ARGUMENTS_BAD);
+    CK_RV result = begin_parts(session, kind, operation);
+
+    if (result != CKR_OK)
+        return operation_done(operation, result);
+    operation->in_parts = true;
+    if (!out) {
+        result = final_len(session, kind, operation, out_len);
+        return result == CKR_OK ? CKR_OK : operation_done(operation, result);
+    }
+    size_t len = *out_len;
+
+    result = operation_result(session, kind, hsm_operation_final(operation->parts, out, &len));
+    if (result == CKR_OK || result == CKR_BUFFER_TOO_SMALL)
+        *out_len = len;
+    if (result == CKR_OK)
+        give_nonce(&operation->mechanism);
+    return operation_done(operation, result);
+}

@@ -1,0 +1,54 @@
+/* A slot: one cluster, and this application's login to it. All sessions of a slot share the login, as the standard
+ * says; session objects belong to the session that made them, and are gone with it. */
+#pragma once
+
+#include "module.h"
+#include "object.h"
+
+enum login_state {
+    LOGIN_NONE,
+    LOGIN_USER,
+    LOGIN_OFFICER
+};
+
+/* A mechanism that a node of the cluster offers. */
+struct slot_mechanism {
+    uint32_t mechanism, uses, key_bits_min, key_bits_max;
+};
+
+struct slot {
+    CK_SLOT_ID id;
+    unsigned n_users; /* sessions, calls and the module's table itself; guarded by the module's lock */
+    hsm_config *config;
+    hsm_cluster *cluster;
+    hsm_session *login;
+    pthread_mutex_t login_lock; /* a login or logout under way; taken before the module's lock */
+    pid_t login_process;        /* that logged in: a child of fork leaves its parent's login alone */
+    enum login_state state;     /* guarded by the module's lock, as all that follows */
+    unsigned n_sessions, n_read_write;
+    struct object_table objects;
+    struct slot_mechanism *mechanisms; /* once asked for; stays as it is until the slot goes */
+    size_t n_mechanisms;
+};
+
+/* Opens what is configured: the files that HSM_PKCS11_CLUSTERS names, separated by colons; else those in
+ * /etc/hsm/clusters.d; else the one that every program of the library takes. Slot ids count from 0. */
+CK_RV slots_open(void);
+
+/* Lets go of all slots. Under the module's lock: closed when nobody uses them any more. */
+void slots_close(void);
+
+CK_ULONG slots_count(void);
+
+/* After fork, in the child: no login is under way. */
+void slots_after_fork(void);
+
+/* A slot by its id, counted; CKR_SLOT_ID_INVALID. */
+CK_RV slot_enter(CK_SLOT_ID id, struct slot **slot);
+void slot_leave(struct slot **slot);
+
+/* Counts one more user. Under the module's lock. */
+void slot_hold(struct slot *slot);
+
+/* The mechanisms of the cluster; asks a node the first time. */
+CK_RV slot_mechanisms(struct slot *slot, const struct slot_mechanism **mechanisms, size_t *n);
