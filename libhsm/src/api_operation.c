@@ -226,6 +226,10 @@ status_code operation_update(hsm_operation *operation, struct slice data, uint8_
     CHECK(!operation->ended, STATUS_OPERATION_NOT_ACTIVE, "the operation has ended: begin another");
     if (gives_output(operation))
         return operation_note_failure(operation, update_crypt(operation, data, out, out_len));
+    if (is_crypt(operation) && !out && out_len) { /* only the room is asked for: nothing is taken */
+        *out_len = 0;
+        return STATUS_OK;
+    }
     TRY(operation_note_failure(operation, take(operation, data)));
     if (out_len)
         *out_len = 0;

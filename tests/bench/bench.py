@@ -1,7 +1,7 @@
 """Measures this project beside what it is compared with, in one run on the same cores, and writes docs/benchmark.{md,svg}.
 
 Sides: limit (`openssl speed`), softhsm2 (in process, through PKCS#11), pingpong (a bare TLS 1.3 round trip), libhsm
-(`hsm bench` against one node over mutual TLS). Sides of one row run one after the other, so that a machine that drifts
+(`hsm bench` against one node over mutual TLS), pkcs11 (the same through this project's PKCS#11 module). Sides of one row run one after the other, so that a machine that drifts
 drifts for all of them; read the ratios.
 """
 import argparse
@@ -21,6 +21,7 @@ from fixture.cluster import Cluster  # noqa: E402
 WORKS = ["rsa2048-sign", "p256-sign", "aes256gcm-64", "aes256gcm-1024", "aes256gcm-16384", "random-32", "noop"]
 LOADS = [(1, 1), (4, 1), (16, 1), (64, 1), (1, 256)]  # threads, depth
 SOFTHSM_THREADS = [1, 4, 16, 64]
+PKCS11_WORKS = ["rsa2048-sign", "p256-sign"]
 SOFTHSM_MODULES = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
                    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so"]
 
@@ -31,6 +32,7 @@ GOALS = [
     ("p256-sign", [(64, 1), (1, 256)], "limit", 0.85),
     ("p256-sign", [(64, 1), (1, 256)], "softhsm2", 2.5),
 ]
+PKCS11_OF_LIBHSM, PKCS11_OF_SOFTHSM = 0.9, 2.0
 
 
 def openssl_speed(work, seconds):
@@ -57,15 +59,23 @@ def openssl_speed(work, seconds):
     return {"ops_per_s": ops, "p50_us": None, "p99_us": None, "cpu_us_per_op": os.cpu_count() * 1e6 / ops}
 
 
+def through_pkcs11(build, module, work, threads, seconds, environment):
+    done = subprocess.run([build / "tests/bench/bench_pkcs11", module, work, str(threads), str(seconds)],
+                          env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def pkcs11(build, cluster, work, threads, seconds):
+    return through_pkcs11(build, build / "bindings/pkcs11/libhsm-pkcs11.so", work, threads, seconds,
+                          {"HSM_CONFIG": str(cluster.config), "BENCH_PIN": f"{cluster.USER}:{cluster.password(cluster.USER)}"})
+
+
 def softhsm(build, module, work, threads, seconds):
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "softhsm2.conf"
         (Path(folder) / "tokens").mkdir()
         config.write_text(f"directories.tokendir = {folder}/tokens\nlog.level = ERROR\n")
-        done = subprocess.run([build / "tests/bench/bench_softhsm", module, work, str(threads), str(seconds)],
-                              env={**os.environ, "SOFTHSM2_CONF": str(config)}, capture_output=True, text=True,
-                              check=True)
-        return json.loads(done.stdout)
+        return through_pkcs11(build, module, work, threads, seconds, {"SOFTHSM2_CONF": str(config)})
 
 
 def pingpong(build, cluster, seconds):
@@ -121,6 +131,8 @@ def measure(build, works, seconds):
                 if work != "noop" and depth == 1 and threads in SOFTHSM_THREADS:
                     add(work, "softhsm2", threads, 1, softhsm(build, module, work, threads, seconds))
                 add(work, "libhsm", threads, depth, libhsm(cluster, work, threads, depth, seconds))
+                if work in PKCS11_WORKS and depth == 1:
+                    add(work, "pkcs11", threads, 1, pkcs11(build, cluster, work, threads, seconds))
     return rows
 
 
@@ -146,6 +158,13 @@ def goals(rows):
         if ours and theirs:
             out.append((f"{work} beside {side}", ours["ops_per_s"] / theirs["ops_per_s"], f"at least {wanted}",
                         ours["ops_per_s"] >= wanted * theirs["ops_per_s"]))
+    for work in PKCS11_WORKS:
+        ours = best(rows, work, "pkcs11", [(64, 1)])
+        for side, loads, wanted in (("libhsm", [(64, 1)], PKCS11_OF_LIBHSM), ("softhsm2", None, PKCS11_OF_SOFTHSM)):
+            theirs = best(rows, work, side, loads)
+            if ours and theirs:
+                ratio = ours["ops_per_s"] / theirs["ops_per_s"]
+                out.append((f"{work} through PKCS#11 beside {side}", ratio, f"at least {wanted}", ratio >= wanted))
     for work in ("aes256gcm-64", "aes256gcm-1024"):
         ours = best(rows, work, "libhsm", [(1, 256)])
         if ours:

@@ -165,14 +165,16 @@ static void parameters_of_ciphers_are_checked(void **state)
 {
     CK_OBJECT_HANDLE key = aes_key_of(16);
     CK_AES_CTR_PARAMS counters[] = {{0, {0}}, {129, {0}}, {(CK_ULONG)-1, {0}}};
-    CK_GCM_PARAMS_V3 gcms[] = {{NULL, 12, 96, NULL, 0, 128}, {IV, 0, 0, NULL, 0, 128},  {IV, 12, 96, NULL, 5, 128},
-                               {IV, 12, 96, NULL, 0, 129},   {IV, 12, 96, NULL, 0, 0},  {IV, 12, 96, NULL, 0, 7},
-                               {IV, (CK_ULONG)-1, 96, NULL, 0, 128}, {IV, 12, 96, IV, (CK_ULONG)-1, 128}};
+    CK_GCM_PARAMS_V3 gcms[] = {
+        {NULL, 12, 96, NULL, 0, 128},         {IV, 0, 0, NULL, 0, 128},           {IV, 12, 96, NULL, 5, 128},
+        {IV, 12, 96, NULL, 0, 129},           {IV, 12, 96, NULL, 0, 0},           {IV, 12, 96, NULL, 0, 7},
+        {IV, (CK_ULONG)-1, 96, NULL, 0, 128}, {IV, 12, 96, IV, (CK_ULONG)-1, 128}};
     CK_CCM_PARAMS ccms[] = {{16, IV, 6, NULL, 0, 16}, {16, IV, 14, NULL, 0, 16}, {16, NULL, 12, NULL, 0, 16},
                             {16, IV, 12, NULL, 0, 3}, {16, IV, 12, NULL, 0, 18}, {16, IV, 12, NULL, 9, 16}};
 
     (void)state;
-#define BAD(type, params, len) RV(CKR_MECHANISM_PARAM_INVALID, p11->C_EncryptInit(session, MECHANISM_OF(type, params, len), key))
+#define BAD(type, params, len)                                                                                         \
+    RV(CKR_MECHANISM_PARAM_INVALID, p11->C_EncryptInit(session, MECHANISM_OF(type, params, len), key))
     BAD(CKM_AES_ECB, IV, 16);
     BAD(CKM_AES_CBC, NULL, 0);
     BAD(CKM_AES_CBC, IV, 15);
@@ -353,8 +355,7 @@ static void cloudhsm_gcm_makes_the_nonce_and_puts_it_in_front(void **state)
     n = encrypt(MECHANISM_WITH(CKM_CLOUDHSM_AES_GCM, nowhere), key, plain, 48, out);
     FINE(decrypt(MECHANISM_WITH(CKM_CLOUDHSM_AES_GCM, nowhere), key, out, n, back, &len));
     out[3] ^= 1;
-    RV(CKR_ENCRYPTED_DATA_INVALID,
-       decrypt(MECHANISM_WITH(CKM_CLOUDHSM_AES_GCM, nowhere), key, out, n, back, &len));
+    RV(CKR_ENCRYPTED_DATA_INVALID, decrypt(MECHANISM_WITH(CKM_CLOUDHSM_AES_GCM, nowhere), key, out, n, back, &len));
     REFUSED(decrypt(MECHANISM_WITH(CKM_CLOUDHSM_AES_GCM, nowhere), key, out, 11, back, &len));
     REFUSED(decrypt(MECHANISM_WITH(CKM_CLOUDHSM_AES_GCM, nowhere), key, out, 27, back, &len));
 }
@@ -575,7 +576,9 @@ static void allowed_mechanisms_are_the_only_ones(void **state)
 
 /* --- wrapping --- */
 
-#define AS_AES A_NUMBER(CKA_CLASS, CKO_SECRET_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_AES), A_TRUE(CKA_EXTRACTABLE), A_FALSE(CKA_SENSITIVE)
+#define AS_AES                                                                                                         \
+    A_NUMBER(CKA_CLASS, CKO_SECRET_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_AES), A_TRUE(CKA_EXTRACTABLE),                     \
+        A_FALSE(CKA_SENSITIVE)
 
 static CK_ULONG wrap(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE under, CK_OBJECT_HANDLE key, CK_BYTE *wrapped)
 {
@@ -634,9 +637,9 @@ static void keys_wrap_and_unwrap_with_every_mechanism(void **state)
 /* RFC 3394, 4.6, and RFC 5649, section 6. */
 static void key_wrapping_gives_the_known_answers(void **state)
 {
-    static const CK_BYTE K3394[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa, 0xb, 0xc, 0xd, 0xe, 0xf,
-                                    0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d,
-                                    0x1e, 0x1f};
+    static const CK_BYTE K3394[] = {0,    1,    2,    3,    4,    5,    6,    7,    8,    9,    0xa,
+                                    0xb,  0xc,  0xd,  0xe,  0xf,  0x10, 0x11, 0x12, 0x13, 0x14, 0x15,
+                                    0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f};
     static const CK_BYTE D3394[] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa,
                                     0xbb, 0xcc, 0xdd, 0xee, 0xff, 0,    1,    2,    3,    4,    5,
                                     6,    7,    8,    9,    0xa,  0xb,  0xc,  0xd,  0xe,  0xf};
@@ -678,18 +681,17 @@ static void private_keys_go_through_rsa_and_aes_wrapping(void **state)
     for (size_t i = 0; i < 2; i++) {
         CK_ULONG len = wrap(&mechanisms[i], i ? aes : rsa_public, private_key, wrapped), signature_len = 64;
 
-        FINE(p11->C_UnwrapKey(session, &mechanisms[i], i ? aes : rsa_private, wrapped, len,
-                              TEMPLATE(A_NUMBER(CKA_CLASS, CKO_PRIVATE_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_EC),
-                                       A_TRUE(CKA_SIGN)),
-                              &back));
+        FINE(p11->C_UnwrapKey(
+            session, &mechanisms[i], i ? aes : rsa_private, wrapped, len,
+            TEMPLATE(A_NUMBER(CKA_CLASS, CKO_PRIVATE_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_EC), A_TRUE(CKA_SIGN)), &back));
         FINE(p11->C_SignInit(session, MECHANISM(CKM_ECDSA_SHA256), back));
         FINE(p11->C_Sign(session, text, 4, signature, &signature_len));
         FINE(p11->C_VerifyInit(session, MECHANISM(CKM_ECDSA_SHA256), public_key));
         FINE(p11->C_Verify(session, text, 4, signature, signature_len));
     }
     CK_ULONG len = wrap(MECHANISM_WITH(CKM_RSA_PKCS_OAEP, oaep), rsa_public, aes, wrapped);
-    FINE(p11->C_UnwrapKey(session, MECHANISM_WITH(CKM_RSA_PKCS_OAEP, oaep), rsa_private, wrapped, len,
-                          TEMPLATE(AS_AES), &back));
+    FINE(p11->C_UnwrapKey(session, MECHANISM_WITH(CKM_RSA_PKCS_OAEP, oaep), rsa_private, wrapped, len, TEMPLATE(AS_AES),
+                          &back));
     RV(CKR_MECHANISM_PARAM_INVALID,
        p11->C_WrapKey(session, MECHANISM_WITH(CKM_RSA_AES_KEY_WRAP, ((CK_RSA_AES_KEY_WRAP_PARAMS){256, NULL})),
                       rsa_public, aes, wrapped, &len));
@@ -706,10 +708,9 @@ static void what_may_not_be_wrapped_is_not(void **state)
     FINE(p11->C_GenerateKey(session, MECHANISM(CKM_AES_KEY_GEN),
                             TEMPLATE(A_NUMBER(CKA_VALUE_LEN, 16), A_FALSE(CKA_EXTRACTABLE)), &fixed));
     RV(CKR_KEY_UNEXTRACTABLE, p11->C_WrapKey(session, kwp, under, fixed, wrapped, &len));
-    FINE(p11->C_GenerateKey(session, MECHANISM(CKM_AES_KEY_GEN),
-                            TEMPLATE(A_NUMBER(CKA_VALUE_LEN, 16), A_TRUE(CKA_EXTRACTABLE),
-                                     A_TRUE(CKA_WRAP_WITH_TRUSTED)),
-                            &trusting));
+    FINE(p11->C_GenerateKey(
+        session, MECHANISM(CKM_AES_KEY_GEN),
+        TEMPLATE(A_NUMBER(CKA_VALUE_LEN, 16), A_TRUE(CKA_EXTRACTABLE), A_TRUE(CKA_WRAP_WITH_TRUSTED)), &trusting));
     RV(CKR_KEY_NOT_WRAPPABLE, p11->C_WrapKey(session, kwp, under, trusting, wrapped, &len));
     FINE(p11->C_GenerateKey(session, MECHANISM(CKM_AES_KEY_GEN),
                             TEMPLATE(A_NUMBER(CKA_VALUE_LEN, 16), A_FALSE(CKA_WRAP)), &no_wrap));
@@ -757,10 +758,10 @@ static void wrap_templates_rule_what_may_be_wrapped(void **state)
     CK_ULONG len = ROOM;
 
     (void)state;
-    FINE(p11->C_GenerateKey(session, MECHANISM(CKM_AES_KEY_GEN),
-                            TEMPLATE(A_NUMBER(CKA_VALUE_LEN, 16), A_TRUE(CKA_WRAP),
-                                     A_BYTES(CKA_WRAP_TEMPLATE, inner, sizeof(inner))),
-                            &under));
+    FINE(p11->C_GenerateKey(
+        session, MECHANISM(CKM_AES_KEY_GEN),
+        TEMPLATE(A_NUMBER(CKA_VALUE_LEN, 16), A_TRUE(CKA_WRAP), A_BYTES(CKA_WRAP_TEMPLATE, inner, sizeof(inner))),
+        &under));
     RV(CKR_KEY_HANDLE_INVALID, p11->C_WrapKey(session, MECHANISM(CKM_AES_KEY_WRAP), under, key, wrapped, &len));
     FINE(p11->C_SetAttributeValue(session, key, TEMPLATE(A_TEXT(CKA_LABEL, "may go"))));
     FINE(p11->C_WrapKey(session, MECHANISM(CKM_AES_KEY_WRAP), under, key, wrapped, &len));
@@ -771,7 +772,8 @@ static void wrap_templates_rule_what_may_be_wrapped(void **state)
 static void dual_functions_do_both(void **state)
 {
     CK_OBJECT_HANDLE key = aes_key_of(16), mac_key = aes_key_of(16);
-    CK_MECHANISM *cbc = MECHANISM_OF(CKM_AES_CBC, IV, 16), *cmac = MECHANISM(CKM_AES_CMAC), *sha = MECHANISM(CKM_SHA256);
+    CK_MECHANISM *cbc = MECHANISM_OF(CKM_AES_CBC, IV, 16), *cmac = MECHANISM(CKM_AES_CMAC),
+                 *sha = MECHANISM(CKM_SHA256);
     CK_BYTE out[ROOM], whole[ROOM], back[ROOM], digest[32], expected[32], mac[16], other[16];
     CK_ULONG n = 0, len = ROOM, digest_len = 32, mac_len = 16;
 

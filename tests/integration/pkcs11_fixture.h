@@ -1,5 +1,5 @@
-/* The PKCS#11 module for tests in C: loaded as programs load it, with a configuration that leads it to the world's node.
- * Every test begins with C_Initialize and ends with C_Finalize, so that no handle outlives it. */
+/* The PKCS#11 module for tests in C: loaded as programs load it, with a configuration that leads it to the world's
+ * node. Every test begins with C_Initialize and ends with C_Finalize, so that no handle outlives it. */
 #pragma once
 
 #include "api_fixture.h"
@@ -49,11 +49,26 @@ const char *rv_name(CK_RV rv);
 
 /* --- templates and mechanisms --- */
 
-#define A_TRUE(type)              {(type), &(CK_BBOOL){CK_TRUE}, sizeof(CK_BBOOL)}
-#define A_FALSE(type)             {(type), &(CK_BBOOL){CK_FALSE}, sizeof(CK_BBOOL)}
-#define A_NUMBER(type, number)    {(type), &(CK_ULONG){(number)}, sizeof(CK_ULONG)}
-#define A_TEXT(type, text)        {(type), (void *)(text), sizeof(text) - 1}
-#define A_BYTES(type, bytes, len) {(type), (void *)(bytes), (len)}
+#define A_TRUE(type)                                                                                                   \
+    {                                                                                                                  \
+        (type), &(CK_BBOOL){CK_TRUE}, sizeof(CK_BBOOL)                                                                 \
+    }
+#define A_FALSE(type)                                                                                                  \
+    {                                                                                                                  \
+        (type), &(CK_BBOOL){CK_FALSE}, sizeof(CK_BBOOL)                                                                \
+    }
+#define A_NUMBER(type, number)                                                                                         \
+    {                                                                                                                  \
+        (type), &(CK_ULONG){(number)}, sizeof(CK_ULONG)                                                                \
+    }
+#define A_TEXT(type, text)                                                                                             \
+    {                                                                                                                  \
+        (type), (void *)(text), sizeof(text) - 1                                                                       \
+    }
+#define A_BYTES(type, bytes, len)                                                                                      \
+    {                                                                                                                  \
+        (type), (void *)(bytes), (len)                                                                                 \
+    }
 
 /** Two arguments: the array and how many. */
 #define TEMPLATE(...) (CK_ATTRIBUTE[]){__VA_ARGS__}, sizeof((CK_ATTRIBUTE[]){__VA_ARGS__}) / sizeof(CK_ATTRIBUTE)

@@ -1,10 +1,11 @@
 """OpenSSL with the module, through the engine of libp11: the command, and web servers that serve TLS with a key of the
 token."""
+import contextlib
+import http.client
 import os
 import signal
 import ssl
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,7 +22,6 @@ user {account};
 worker_processes 3;
 pid {pid_file};
 error_log {log} info;
-ssl_engine pkcs11;
 {environment}
 events {{ worker_connections 256; }}
 http {{
@@ -137,8 +137,10 @@ class Site:
         self.context = ssl.create_default_context(cafile=self.certificate)
 
     def get(self, _=None):
-        with urllib.request.urlopen(f"https://127.0.0.1:{self.port}/", context=self.context, timeout=20) as answer:
-            return answer.read().decode()
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("GET", "/")
+            return connection.getresponse().read().decode()
 
     def serves(self, n):
         """So many visitors at once, each with a handshake of its own; returns what they were told."""

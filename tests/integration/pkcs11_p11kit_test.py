@@ -11,10 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 # In a namespace of its own: no other module, and ours where the package puts it.
 INSTALLED = """
 set -e
-modules=/usr/share/p11-kit/modules libraries=$(dirname "$1")
-mount -t tmpfs tmpfs $modules; cp "$2" $modules/libhsm.module
-mount -t tmpfs tmpfs "$libraries"; cp "$1" "$libraries/libhsm-pkcs11.so"
-shift 2
+mount -t tmpfs tmpfs "$2"; cp "$1" "$2"
+mount -t tmpfs tmpfs "$4"; cp "$3" "$4"
+shift 4
 exec "$@"
 """
 
@@ -22,13 +21,10 @@ exec "$@"
 @pytest.fixture
 def installed(token):
     """Runs a command on a machine on which the module is installed."""
-    module = token.path("libhsm-pkcs11.so")
-    module.symlink_to(MODULE)
+    places = [MODULE, library("pkcs11/p11-kit-client.so").parent, ROOT / "bindings/pkcs11/libhsm.module", "/usr/share/p11-kit/modules"]
 
     def run(*command, **options):
-        place = library("pkcs11/p11-kit-client.so").parent / "libhsm-pkcs11.so"
-        return token.run("unshare", "--mount", "sh", "-c", INSTALLED, "sh", place, ROOT / "bindings/pkcs11/libhsm.module",
-                         *command, **options)
+        return token.run("unshare", "--mount", "sh", "-c", INSTALLED, "sh", *places, *command, **options)
     return run
 
 

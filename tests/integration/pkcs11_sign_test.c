@@ -67,16 +67,12 @@ static const struct hash {
     CK_RSA_PKCS_MGF_TYPE mgf;
 } HASHES[] = {
 #define HASH(name, bits)                                                                                               \
-    {name,                                                                                                             \
-     CKM_SHA##bits,                                                                                                    \
-     CKM_SHA##bits##_RSA_PKCS,                                                                                         \
-     CKM_SHA##bits##_RSA_PKCS_PSS,                                                                                     \
-     CKM_ECDSA_SHA##bits,                                                                                              \
-     CKM_SHA##bits##_HMAC,                                                                                             \
-     CKM_SHA##bits##_HMAC_GENERAL,                                                                                     \
-     CKG_MGF1_SHA##bits}
-    HASH("SHA224", 224),       HASH("SHA256", 256),       HASH("SHA384", 384),       HASH("SHA512", 512),
-    HASH("SHA3-224", 3_224),   HASH("SHA3-256", 3_256),   HASH("SHA3-384", 3_384),   HASH("SHA3-512", 3_512),
+    {                                                                                                                  \
+        name, CKM_SHA##bits, CKM_SHA##bits##_RSA_PKCS, CKM_SHA##bits##_RSA_PKCS_PSS, CKM_ECDSA_SHA##bits,              \
+            CKM_SHA##bits##_HMAC, CKM_SHA##bits##_HMAC_GENERAL, CKG_MGF1_SHA##bits                                     \
+    }
+    HASH("SHA224", 224),     HASH("SHA256", 256),     HASH("SHA384", 384),     HASH("SHA512", 512),
+    HASH("SHA3-224", 3_224), HASH("SHA3-256", 3_256), HASH("SHA3-384", 3_384), HASH("SHA3-512", 3_512),
 };
 #define N_HASHES (sizeof(HASHES) / sizeof(HASHES[0]))
 
@@ -153,9 +149,12 @@ static void rsa_signs_a_digest_as_it_is(void **state)
 static void pss_parameters_are_checked(void **state)
 {
     CK_OBJECT_HANDLE public_key, private_key;
-    CK_RSA_PKCS_PSS_PARAMS wrong[] = {{CKM_SHA384, CKG_MGF1_SHA256, 32},     {CKM_AES_GCM, CKG_MGF1_SHA256, 32},
-                                      {CKM_SHA256, 0, 32},                   {CKM_SHA256, 999, 32},
-                                      {CKM_SHA256, CKG_MGF1_SHA256, 100000}, {CKM_SHA256, CKG_MGF1_SHA256, (CK_ULONG)-1}};
+    CK_RSA_PKCS_PSS_PARAMS wrong[] = {{CKM_SHA384, CKG_MGF1_SHA256, 32},
+                                      {CKM_AES_GCM, CKG_MGF1_SHA256, 32},
+                                      {CKM_SHA256, 0, 32},
+                                      {CKM_SHA256, 999, 32},
+                                      {CKM_SHA256, CKG_MGF1_SHA256, 100000},
+                                      {CKM_SHA256, CKG_MGF1_SHA256, (CK_ULONG)-1}};
 
     (void)state;
     rsa_pair(&public_key, &private_key);

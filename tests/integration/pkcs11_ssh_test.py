@@ -20,7 +20,7 @@ def ask(token):
 @pytest.fixture
 def agent(token):
     """An agent that may load the module from where it was built."""
-    with running(token, "ssh-agent", "-D", "-a", token.path("agent"), "-P", MODULE):
+    with running(token, "ssh-agent", "-D", "-a", token.path("agent"), "-P", MODULE.resolve()):
         while not token.path("agent").exists():
             pass
         yield {"SSH_AUTH_SOCK": str(token.path("agent"))}

@@ -17,6 +17,7 @@ struct find {
     struct template_made wanted; /* its claims are compared here */
     hsm_find *searches[SEARCHES_MAX];
     size_t n_searches, current;
+    uint64_t n_logins_ended; /* when it began: it is over with its login */
     CK_OBJECT_HANDLE *mechanisms; /* CKO_MECHANISM */
     size_t n_mechanisms, next_mechanism;
 };
@@ -112,6 +113,7 @@ static CK_RV open_part(struct session *session, struct find *find, const struct 
 
 static CK_RV open_searches(struct session *session, struct find *find)
 {
+    find->n_logins_ended = session_logins_ended(session);
     if (find->wanted.nothing || session_login(session) == LOGIN_NONE)
         return CKR_OK;
     if (!find->wanted.claims_secret)
@@ -225,7 +227,7 @@ CK_RV C_FindObjects(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE_PTR phObject, C
     TRY(session_enter(hSession, &session));
     CHECK((phObject || ulMaxObjectCount == 0) && pulObjectCount, CKR_ARGUMENTS_BAD);
     CHECK(session->find, CKR_OPERATION_NOT_INITIALIZED);
-    if (session_login(session) == LOGIN_NONE) /* a page may be left from before */
+    if (session_logins_ended(session) != session->find->n_logins_ended) /* a page may be left from before */
         session->find->current = session->find->n_searches;
     CK_RV result = find_some(session, phObject, ulMaxObjectCount, &n);
 

@@ -87,6 +87,8 @@ static CK_RV generate_pair(struct session *session, struct pair *pair, CK_OBJECT
     uint32_t type = pair->mechanism.hsm.type;
     hsm_key public_key, private_key;
 
+    TRY(template_settle(publics, hsm_mechanism_key_type(type)));
+    TRY(template_settle(privates, hsm_mechanism_key_type(type)));
     TRY(expect_key(publics, HSM_CLASS_PUBLIC_KEY, hsm_mechanism_key_type(type)));
     TRY(expect_key(privates, HSM_CLASS_PRIVATE_KEY, hsm_mechanism_key_type(type)));
     TRY(check_session(session, publics));
@@ -138,6 +140,30 @@ static size_t nonce_in_front(const struct mechanism *mechanism)
     return mechanism->row->output == OUTPUT_NONCE_TAGGED ? HSM_NONCE_MADE_LEN : 0;
 }
 
+static CK_RV flag_of(struct session *session, const struct object_ref *key, uint32_t attribute, bool *flag)
+{
+    struct object_facts *facts;
+
+    TRY(object_facts(session->slot, key, &facts));
+    *flag = hsm_attributes_bool(object_facts_attributes(facts), attribute, 0);
+    object_facts_release(&facts);
+    return CKR_OK;
+}
+
+/* The standard's words for why a key is not wrapped (PKCS#11 2.40, 4.9.1 and 5.13.3): one that only a trusted key wraps
+ * is told from one that does not fit the other's CKA_WRAP_TEMPLATE. */
+static CK_RV wrap_result(struct session *session, const struct object_ref *wrapping, const struct object_ref *key,
+                         CK_RV result)
+{
+    bool choosy, trusted;
+
+    CHECK(result != CKR_DATA_LEN_RANGE, CKR_KEY_SIZE_RANGE);
+    CHECK(result == CKR_KEY_NOT_WRAPPABLE, result);
+    TRY(flag_of(session, key, HSM_ATTR_WRAP_WITH_TRUSTED, &choosy));
+    TRY(flag_of(session, wrapping, HSM_ATTR_TRUSTED, &trusted));
+    return choosy && !trusted ? CKR_KEY_NOT_WRAPPABLE : CKR_KEY_HANDLE_INVALID;
+}
+
 static CK_RV wrap(struct session *session, const CK_MECHANISM *given, CK_OBJECT_HANDLE under, CK_OBJECT_HANDLE handle,
                   struct mechanism *mechanism, CK_BYTE *wrapped, CK_ULONG *wrapped_len)
 {
@@ -157,13 +183,15 @@ static CK_RV wrap(struct session *session, const CK_MECHANISM *given, CK_OBJECT_
         result = CKR_BUFFER_TOO_SMALL; /* only the length was asked for */
     if (result == CKR_OK || result == CKR_BUFFER_TOO_SMALL)
         *wrapped_len = front + len;
-    if (!wrapped)
-        return result == CKR_BUFFER_TOO_SMALL ? CKR_OK : result;
-    if (result == CKR_OK && front > 0)
+    if (result == CKR_BUFFER_TOO_SMALL && !wrapped)
+        return CKR_OK;
+    if (result != CKR_OK || !wrapped)
+        return wrap_result(session, &wrapping, &key, result);
+    if (front > 0)
         memcpy(wrapped, mechanism->nonce_made, front);
-    if (result == CKR_OK && mechanism->nonce_back)
+    if (mechanism->nonce_back)
         memcpy(mechanism->nonce_back, mechanism->nonce_made, HSM_NONCE_MADE_LEN);
-    return result;
+    return CKR_OK;
 }
 
 CK_RV C_WrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hWrappingKey,

@@ -1,11 +1,15 @@
-/* What PKCS#11 got after the header that this module is compiled with: names and values of 3.1 and 3.2, and the one of
- * 2.40 that NSS leaves out. Each gives way to a header that has it. */
+/* What PKCS#11 got after the header that this module is compiled with: names and values of 3.1 and 3.2, and what NSS
+ * leaves out of those before. Each gives way to a header that has it. */
 #pragma once
 
 #include "cryptoki.h"
 
 #ifndef CKM_AES_GMAC /* 2.40 */
 #define CKM_AES_GMAC 0x0000108EUL
+#endif
+
+#ifndef CKR_AEAD_DECRYPT_FAILED /* 3.0 */
+#define CKR_AEAD_DECRYPT_FAILED 0x00000042UL
 #endif
 
 #ifndef CKM_AES_KEY_WRAP_PKCS7 /* 3.1 */

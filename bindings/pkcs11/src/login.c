@@ -57,8 +57,10 @@ bool login_is_configured(const struct slot *slot)
 static void set_state(struct slot *slot, enum login_state state)
 {
     module_lock();
-    if (state == LOGIN_NONE)
+    if (state == LOGIN_NONE) {
         objects_of_login_end(slot);
+        slot->n_logins_ended++;
+    }
     slot->state = state;
     module_unlock();
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include "attribute.h"
+#include "mechanism_offer.h"
 
 #define MECHANISM_HANDLE ((CK_OBJECT_HANDLE)1 << (8 * sizeof(CK_OBJECT_HANDLE) - 1))
 #define VALUE_MAX        sizeof(CK_ULONG) /* the longest value that they have */
@@ -79,15 +80,6 @@ static bool fits(const struct mechanism_row *row, const CK_ATTRIBUTE *given, CK_
     return true;
 }
 
-/* Digests are made here, without the cluster. */
-static bool is_offered(const struct mechanism_row *row, const struct slot_mechanism *offered, size_t n)
-{
-    for (size_t i = 0; row->mechanism != 0 && i < n; i++)
-        if (offered[i].mechanism == row->mechanism)
-            return true;
-    return row->mechanism == 0;
-}
-
 CK_RV mechanism_objects_find(struct slot *slot, const CK_ATTRIBUTE *given, CK_ULONG n, CK_OBJECT_HANDLE **handles,
                              size_t *n_handles)
 {
@@ -102,7 +94,7 @@ CK_RV mechanism_objects_find(struct slot *slot, const CK_ATTRIBUTE *given, CK_UL
 
     CHECK(found, CKR_HOST_MEMORY);
     for (size_t i = 0; i < n_rows; i++)
-        if (is_offered(&rows[i], offered, n_offered) && fits(&rows[i], given, n))
+        if (mechanism_uses(&rows[i], mechanism_at_node(&rows[i], offered, n_offered)) != 0 && fits(&rows[i], given, n))
             found[n_found++] = MECHANISM_HANDLE | i;
     *handles = found;
     *n_handles = n_found;

@@ -18,6 +18,9 @@ CK_RV operation_result(struct session *session, enum operation_kind kind, hsm_st
     case HSM_TOO_LARGE:
         (void)result_of(status);
         return deciphering ? CKR_ENCRYPTED_DATA_LEN_RANGE : CKR_DATA_LEN_RANGE;
+    case HSM_CIPHERTEXT_INVALID:
+        (void)result_of(status);
+        return kind == OPERATION_MESSAGE_DECRYPT ? CKR_AEAD_DECRYPT_FAILED : CKR_ENCRYPTED_DATA_INVALID;
     case HSM_TICKET_EXPIRED:
         login_expired(session->slot);
         return result_of(status);

@@ -15,6 +15,21 @@ static struct session **sessions; /* by place; place 0 stays free, so that no ha
 static CK_ULONG *n_uses;          /* how often a place was used */
 static CK_ULONG n_places, next_place = 1;
 
+/* When the module is unloaded; until then the counts are needed, over C_Finalize, too. A program that ends without
+ * C_Finalize may still have threads at work here: it keeps them. */
+__attribute__((destructor)) static void tables_free(void)
+{
+    if (module_check() == CKR_OK)
+        return;
+    module_lock();
+    free(sessions);
+    free(n_uses);
+    sessions = NULL;
+    n_uses = NULL;
+    n_places = 0;
+    module_unlock();
+}
+
 /* --- operations --- */
 
 void operation_end(struct operation *operation)
@@ -143,6 +158,15 @@ enum login_state session_login(const struct session *session)
 
     module_unlock();
     return state;
+}
+
+uint64_t session_logins_ended(const struct session *session)
+{
+    module_lock();
+    uint64_t n = session->slot->n_logins_ended;
+
+    module_unlock();
+    return n;
 }
 
 CK_RV session_needs_user(const struct session *session)

@@ -51,6 +51,9 @@ CK_RV session_needs_user(const struct session *session);
 /* Who is logged in on its slot. */
 enum login_state session_login(const struct session *session);
 
+/* How many logins of its slot have ended: another number, another login. */
+uint64_t session_logins_ended(const struct session *session);
+
 /* Opens one on a slot; CKR_SESSION_READ_WRITE_SO_EXISTS, CKR_SESSION_COUNT, CKR_HOST_MEMORY. */
 CK_RV session_open(struct slot *slot, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *handle);
 

@@ -26,6 +26,7 @@ struct slot {
     pid_t login_process;        /* that logged in: a child of fork leaves its parent's login alone */
     enum login_state state;     /* guarded by the module's lock, as all that follows */
     unsigned n_sessions, n_read_write;
+    uint64_t n_logins_ended; /* a search that one login began is over for the next */
     struct object_table objects;
     struct slot_mechanism *mechanisms; /* once asked for; stays as it is until the slot goes */
     size_t n_mechanisms;

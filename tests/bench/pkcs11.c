@@ -1,7 +1,7 @@
-/* Drives a PKCS#11 module in this process, for comparison: softhsm MODULE WORK THREADS SECONDS.
+/* Drives a PKCS#11 module in this process: pkcs11 MODULE WORK THREADS SECONDS.
  *
- * Makes a token and a key of its own (the module's environment decides where), then lets every thread work in a session
- * of its own until the time is up. WORK: rsa2048-sign, p256-sign, aes256gcm-SIZE, random-SIZE. */
+ * Makes a token (the module's environment decides where), or logs in to the one that is there with BENCH_PIN, and a key
+ * of its own, then lets every thread work in a session of its own until the time is up. WORK: rsa2048-sign, p256-sign, aes256gcm-SIZE, random-SIZE. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,7 +25,7 @@ static void must(CK_RV rv, const char *what)
 {
     if (rv == CKR_OK)
         return;
-    fprintf(stderr, "softhsm: %s: 0x%lx\n", what, rv);
+    fprintf(stderr, "pkcs11: %s: 0x%lx\n", what, rv);
     exit(1);
 }
 
@@ -35,6 +35,14 @@ static CK_SESSION_HANDLE open_session(void)
 
     must(module->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session), "C_OpenSession");
     return session;
+}
+
+static void use_token(const char *pin)
+{
+    CK_ULONG n = 1;
+
+    must(module->C_GetSlotList(CK_TRUE, &slot, &n), "C_GetSlotList");
+    must(module->C_Login(open_session(), CKU_USER, (CK_UTF8CHAR *)pin, strlen(pin)), "C_Login");
 }
 
 static void make_token(void)
@@ -136,7 +144,7 @@ static void parse_work(const char *text)
 int main(int argc, char **argv)
 {
     if (argc != 5) {
-        fprintf(stderr, "usage: softhsm MODULE WORK THREADS SECONDS\n");
+        fprintf(stderr, "usage: pkcs11 MODULE WORK THREADS SECONDS\n");
         return 2;
     }
     unsigned n_threads = (unsigned)strtoul(argv[3], NULL, 10);
@@ -146,13 +154,16 @@ int main(int argc, char **argv)
     CK_C_INITIALIZE_ARGS locking = {.flags = CKF_OS_LOCKING_OK};
 
     if (!get_list || !n_threads || n_threads > 1024) {
-        fprintf(stderr, "softhsm: cannot load %s, or a wrong number of threads\n", argv[1]);
+        fprintf(stderr, "pkcs11: cannot load %s, or a wrong number of threads\n", argv[1]);
         return 1;
     }
     must(get_list(&module), "C_GetFunctionList");
     must(module->C_Initialize(&locking), "C_Initialize");
     parse_work(argv[2]);
-    make_token();
+    if (getenv("BENCH_PIN"))
+        use_token(getenv("BENCH_PIN"));
+    else
+        make_token();
     make_key();
 
     pthread_t threads[1024];
