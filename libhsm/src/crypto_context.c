@@ -1,4 +1,4 @@
-/* Contexts that wait for use, and what becomes of them at the end. See crypto_context.h. */
+/* Contexts, and those that wait for use. See crypto_context.h. */
 #include "crypto_context.h"
 
 #include <openssl/provider.h>
@@ -16,12 +16,8 @@ struct crypto_context {
     struct crypto_context *next;
 };
 
-/* As long as so few are idle, a thread rather makes one of its own than that it shares another's: that can be freed. */
-#define UNSHARED_MAX 4
-
-static struct api_lock lock; /* guards what follows */
-static struct crypto_context *idle;
-static unsigned n_idle;
+static struct api_lock lock;        /* guards `idle` */
+static struct crypto_context *idle; /* that several threads have used */
 
 static uintptr_t this_thread(void)
 {
@@ -47,26 +43,17 @@ static struct crypto_context *context_new(void)
     return NULL;
 }
 
-/* Where a context stands that this process may take: of this thread, or shared already; `any`: whoever made it. */
-static struct crypto_context **find_idle(bool any)
-{
-    struct crypto_context **at = &idle;
-
-    while (*at && ((*at)->process != platform_process() ||
-                   !(any || (*at)->thread == this_thread() || atomic_load(&(*at)->shared))))
-        at = &(*at)->next;
-    return at;
-}
-
 struct crypto_context *crypto_context_take(void)
 {
     api_lock_take(&lock);
-    struct crypto_context **at = find_idle(n_idle >= UNSHARED_MAX), *found = *at;
+    struct crypto_context **at = &idle;
 
-    if (found) {
+    while (*at && (*at)->process != platform_process())
+        at = &(*at)->next;
+    struct crypto_context *found = *at;
+
+    if (found)
         *at = found->next;
-        n_idle--;
-    }
     api_lock_give(&lock);
     return found ? found : context_new();
 }
@@ -78,34 +65,23 @@ OSSL_LIB_CTX *crypto_context_use(struct crypto_context *context)
     return context->library;
 }
 
+static void keep_idle(struct crypto_context *context)
+{
+    api_lock_take(&lock);
+    context->next = idle;
+    idle = context;
+    api_lock_give(&lock);
+}
+
 void crypto_context_give_back(struct crypto_context *context)
 {
     if (!context || context->process != platform_process())
         return;
     (void)crypto_context_use(context);
-    api_lock_take(&lock);
-    context->next = idle;
-    idle = context;
-    n_idle++;
-    api_lock_give(&lock);
-}
-
-/* Runs at unload and at the end of the process. In the second case OpenSSL has cleaned up before us, and everything in
- * it is gone: it then says that it cannot be initialized. */
-__attribute__((destructor(64000))) static void idle_free(void)
-{
-    if (!OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
+    if (atomic_load(&context->shared)) {
+        keep_idle(context);
         return;
-    for (struct crypto_context **at = &idle; *at;) {
-        struct crypto_context *context = *at;
-
-        (void)crypto_context_use(context);
-        if (atomic_load(&context->shared) || context->process != platform_process()) {
-            at = &context->next;
-            continue;
-        }
-        *at = context->next;
-        OSSL_LIB_CTX_free(context->library);
-        free(context);
     }
+    OSSL_LIB_CTX_free(context->library);
+    free(context);
 }

@@ -10,7 +10,7 @@
 
 struct crypto_context;
 
-/** One that nobody uses, or a new one; NULL when there is no memory. To be used by this process alone. */
+/** One that is idle, or a new one; NULL when there is no memory. To be used by this process alone. */
 struct crypto_context *crypto_context_take(void);
 
 /** To be called by every thread before it uses the context. */

@@ -22,8 +22,12 @@ OSSL_LIB_CTX *library_context(void)
     return crypto_context_use(none);
 }
 
-/* Before crypto_context.c looks at what is idle: of destructors, the one with the higher number comes first. */
-__attribute__((destructor(65000))) static void context_give_back(void)
+/* Runs at unload and at the end of the process. In the second case OpenSSL has cleaned up before us, and everything in
+ * it is gone: it then says that it cannot be initialized. */
+__attribute__((destructor)) static void context_give_back(void)
 {
-    crypto_context_give_back(atomic_exchange(&context, NULL));
+    struct crypto_context *there = atomic_exchange(&context, NULL);
+
+    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
+        crypto_context_give_back(there);
 }
