@@ -10,6 +10,7 @@
 
 struct crypto_context {
     OSSL_LIB_CTX *library;
+    OSSL_PROVIDER *provider;
     long process;       /* that made it */
     uintptr_t thread;   /* that made it */
     atomic_bool shared; /* another thread has used it, too */
@@ -26,6 +27,14 @@ static uintptr_t this_thread(void)
     return (uintptr_t)&here;
 }
 
+static void context_free(struct crypto_context *context)
+{
+    if (context->provider)
+        OSSL_PROVIDER_unload(context->provider);
+    OSSL_LIB_CTX_free(context->library);
+    free(context);
+}
+
 static struct crypto_context *context_new(void)
 {
     struct crypto_context *made = calloc(1, sizeof(*made));
@@ -33,13 +42,12 @@ static struct crypto_context *context_new(void)
     if (!made)
         return NULL;
     made->library = OSSL_LIB_CTX_new();
+    made->provider = made->library ? OSSL_PROVIDER_load(made->library, "default") : NULL;
     made->process = platform_process();
     made->thread = this_thread();
-    /* Held by the context, which unloads it when it is freed. */
-    if (made->library && OSSL_PROVIDER_load(made->library, "default"))
+    if (made->provider)
         return made;
-    OSSL_LIB_CTX_free(made->library);
-    free(made);
+    context_free(made);
     return NULL;
 }
 
@@ -82,6 +90,5 @@ void crypto_context_give_back(struct crypto_context *context)
         keep_idle(context);
         return;
     }
-    OSSL_LIB_CTX_free(context->library);
-    free(context);
+    context_free(context);
 }

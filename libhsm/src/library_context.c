@@ -26,8 +26,6 @@ OSSL_LIB_CTX *library_context(void)
  * it is gone: it then says that it cannot be initialized. */
 __attribute__((destructor)) static void context_give_back(void)
 {
-    struct crypto_context *there = atomic_exchange(&context, NULL);
-
     if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
-        crypto_context_give_back(there);
+        crypto_context_give_back(atomic_exchange(&context, NULL));
 }
