@@ -51,10 +51,12 @@ void core_close(struct core *core)
 {
     if (!core)
         return;
-    close_channels(core, atomic_load(&core->pid) != platform_process());
+    bool of_parent = atomic_load(&core->pid) != platform_process();
+
+    close_channels(core, of_parent);
     for (unsigned i = 0; i < atomic_load(&core->n_nodes); i++)
         free(core->nodes[i]);
-    tls_tear_down(core);
+    tls_tear_down(core, of_parent);
     config_free(core->config);
     pthread_mutex_destroy(&core->lock);
     free(core);
@@ -104,7 +106,10 @@ status_code core_check_fork(struct core *core)
 {
     long self = platform_process();
 
-    return atomic_load_explicit(&core->pid, memory_order_acquire) == self ? STATUS_OK : after_fork(core, self);
+    if (atomic_load_explicit(&core->pid, memory_order_acquire) != self)
+        TRY(after_fork(core, self));
+    (void)crypto_context_use(core->context);
+    return STATUS_OK;
 }
 
 uint64_t core_revision(struct core *core)

@@ -5,12 +5,12 @@
  * own is held across the network. */
 #pragma once
 
-#include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 #include "cluster_core.h"
+#include "crypto_context.h"
 #include "config.h"
 #include "login.h"
 #include "platform.h"
@@ -129,8 +129,7 @@ struct core {
     struct hsm_config *config;
     bool single;      /* one endpoint, learn of no other */
     _Atomic long pid; /* the process that this was made for; negative while it is being made anew after a fork */
-    OSSL_LIB_CTX *library;
-    OSSL_PROVIDER *provider;
+    struct crypto_context *context;
     SSL_CTX *tls;
     char *ca_pem, *certificate_pem, *key_pem;
 
@@ -149,7 +148,8 @@ struct core {
 };
 
 /* core.c */
-/** Makes the connections of a child of fork its own; called on every way in. */
+/** Makes the connections of a child of fork its own, and notes that this thread uses the core's context; called on
+ * every way in. */
 status_code core_check_fork(struct core *core);
 
 /* core_tls.c */
@@ -157,7 +157,8 @@ status_code core_check_fork(struct core *core);
 status_code tls_read_files(struct core *core);
 /** OpenSSL context and TLS settings of the core. */
 status_code tls_set_up(struct core *core);
-void tls_tear_down(struct core *core);
+/** `forget`: they are those of the process that forked this one. */
+void tls_tear_down(struct core *core, bool forget);
 
 /* operation.c */
 status_code op_init(struct core *core, const struct core_request *request, struct op *op);

@@ -83,28 +83,23 @@ static status_code make_tls(struct core *core)
         return STATUS_OK; /* endpoints without TLS only: told when one with TLS is opened */
     CHECK(core->certificate_pem && core->key_pem, STATUS_CONFIG_INVALID,
           "with ca-file, certificate-file and key-file are needed too");
-    core->tls = SSL_CTX_new_ex(core->library, NULL, TLS_client_method());
+    OSSL_LIB_CTX *library = crypto_context_use(core->context);
+
+    core->tls = SSL_CTX_new_ex(library, NULL, TLS_client_method());
     CHECK(core->tls, STATUS_OUT_OF_MEMORY, "no TLS context");
     SSL_CTX_set_min_proto_version(core->tls, TLS1_3_VERSION);
     SSL_CTX_set_verify(core->tls, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_session_cache_mode(core->tls, SSL_SESS_CACHE_OFF);
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(core->tls), X509_V_FLAG_PARTIAL_CHAIN);
     TRY(trust(core->tls, core->ca_pem));
-    return identify(core->library, core->tls, core->certificate_pem, core->key_pem);
-}
-
-/* A context of the core's own rather than the library's: a child of fork makes a new one and leaves the old alone. */
-static status_code make_library(struct core *core)
-{
-    core->library = OSSL_LIB_CTX_new();
-    core->provider = core->library ? OSSL_PROVIDER_load(core->library, "default") : NULL;
-    CHECK(core->provider, STATUS_OUT_OF_MEMORY, "OpenSSL's default provider cannot be loaded");
-    return STATUS_OK;
+    return identify(library, core->tls, core->certificate_pem, core->key_pem);
 }
 
 status_code tls_set_up(struct core *core)
 {
-    TRY(make_library(core));
+    /* The core's own rather than the library's: a child of fork takes another and leaves its parent's alone. */
+    core->context = crypto_context_take();
+    CHECK(core->context, STATUS_OUT_OF_MEMORY, "OpenSSL's default provider cannot be loaded");
     return make_tls(core);
 }
 
@@ -115,12 +110,13 @@ static void free_pem(char *pem)
     free(pem);
 }
 
-void tls_tear_down(struct core *core)
+void tls_tear_down(struct core *core, bool forget)
 {
-    SSL_CTX_free(core->tls);
-    if (core->provider)
-        OSSL_PROVIDER_unload(core->provider);
-    OSSL_LIB_CTX_free(core->library);
+    if (core->context && !forget) {
+        (void)crypto_context_use(core->context);
+        SSL_CTX_free(core->tls);
+        crypto_context_give_back(core->context);
+    }
     free_pem(core->ca_pem);
     free_pem(core->certificate_pem);
     free_pem(core->key_pem);

@@ -1,6 +1,8 @@
 /* hsm/cluster.h, hsm/config.h, hsm/user.h and hsm/admin.h against real nodes. */
 #include "api_fixture.h"
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -116,6 +118,46 @@ static void a_child_of_fork_goes_on(void **state)
     OK(hsm_random(world->user, &byte, 1));
 }
 
+struct user {
+    hsm_cluster *cluster;
+    sem_t used, closed;
+};
+
+static void *use_and_outlive(void *argument)
+{
+    struct user *user = argument;
+
+    OK(hsm_ping(user->cluster));
+    sem_post(&user->used);
+    sem_wait(&user->closed);
+    return NULL;
+}
+
+/* What OpenSSL keeps for each thread is given up by the thread itself, when it ends. */
+static void a_thread_may_outlive_the_cluster_that_it_used(void **state)
+{
+    struct world *world = (struct world *)*state;
+    struct user user;
+    pthread_t thread;
+
+    for (int i = 0; i < 3; i++) {
+        OK(hsm_cluster_open(world->config, &user.cluster));
+        sem_init(&user.used, 0, 0);
+        sem_init(&user.closed, 0, 0);
+        assert_int_equal(pthread_create(&thread, NULL, use_and_outlive, &user), 0);
+        sem_wait(&user.used);
+        hsm_cluster_close(user.cluster);
+        for (size_t len = 64; len < 2048; len++) { /* what was freed goes to others */
+            void *other = malloc(len);
+
+            memset(other, 0x41, len);
+            free(other);
+        }
+        sem_post(&user.closed);
+        pthread_join(thread, NULL);
+    }
+}
+
 static void a_node_drains_and_serves_again(void **state)
 {
     struct world *world = (struct world *)*state;
@@ -162,6 +204,7 @@ int main(void)
         cmocka_unit_test(users_are_made_listed_changed_and_deleted),
         cmocka_unit_test(the_audit_log_tells_who_did_what),
         cmocka_unit_test(a_child_of_fork_goes_on),
+        cmocka_unit_test(a_thread_may_outlive_the_cluster_that_it_used),
         cmocka_unit_test(a_node_drains_and_serves_again),
         cmocka_unit_test(a_node_joins_and_is_removed),
     };

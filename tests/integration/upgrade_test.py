@@ -34,7 +34,8 @@ def session_of(cluster):
 
 
 def new_client(cluster):
-    environment = {**os.environ, "HSM_LIBRARY": str(NEXT / "libhsm_next.so"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "HSM_LIBRARY": str(NEXT / "libhsm_next.so"), "PYTHONPATH": os.pathsep.join(sys.path),
+                   "LD_PRELOAD": os.environ.get("HSM_SANITIZER_RUNTIME", "")}
     done = subprocess.run([sys.executable, "-c", NEW_CLIENT, cluster.config, cluster.USER, cluster.passwords[cluster.USER]],
                           env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
