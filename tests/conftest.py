@@ -37,8 +37,15 @@ def single():
         yield made
 
 
+@pytest.fixture(scope="session")
+def token_cluster():
+    """One node for tests of PKCS#11 programs, which find it empty."""
+    with Cluster(1) as made:
+        yield made
+
+
 @pytest.fixture
-def token(cluster):
-    """The shared cluster as a PKCS#11 token, with a user for one test alone."""
-    with Token(cluster) as made:
+def token(token_cluster):
+    """An empty PKCS#11 token."""
+    with Token(token_cluster) as made:
         yield made

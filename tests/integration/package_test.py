@@ -40,8 +40,9 @@ echo '{nodes: [tls+tcp://127.0.0.1:2223], ca-file: ca/ca.pem, certificate-file: 
 echo 'a long password' > password
 hsm --config hsm.yaml cluster activate --user admin --password-file password --recovery-file recovery
 hsm --config hsm.yaml cluster describe
+HSM_CONFIG=hsm.yaml p11-kit list-modules | grep "token: packaged"
 pkill -x hsmd; wait %1
-dpkg -r hsmd hsm-tools libhsm-dev libhsm
+dpkg -r hsmd hsm-tools libhsm-pkcs11 libhsm-dev libhsm
 ! command -v hsmd
 test -f /etc/hsmd/hsmd.yaml; test -f /var/lib/hsmd/identity
 """

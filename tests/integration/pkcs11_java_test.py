@@ -12,8 +12,8 @@ pytestmark = not_sanitized
 def java(token):
     """Options by which Java's tools take the token as their key store."""
     config = token.write("java.cfg", f"name = cluster\nlibrary = {MODULE}\n")
-    return ["-J-XX:TieredStopAtLevel=1", "-keystore", "NONE", "-storetype", "PKCS11", "-providerClass", "sun.security.pkcs11.SunPKCS11", "-providerArg",
-            config, "-storepass", token.pin]
+    return ["-J-XX:TieredStopAtLevel=1", "-keystore", "NONE", "-storetype", "PKCS11", "-providerClass",
+            "sun.security.pkcs11.SunPKCS11", "-providerArg", config, "-storepass", token.pin]
 
 
 KINDS = {"rsa": ["-keyalg", "RSA", "-keysize", "2048"], "ec": ["-keyalg", "EC", "-groupname", "secp256r1"]}

@@ -21,7 +21,7 @@ def certutil(token, database, *arguments, **options):
 
 
 def make_certificate(token, database, name, *kind):
-    certutil(token, database, "-S", "-h", "demo", "-n", name, "-s", f"CN={name}", "-x", "-t", "u,u,u", *kind, "-z",
+    certutil(token, database, "-S", "-h", "demo", "-n", name, "-s", f"CN={name}", "-x", "-t", "Pu,Pu,Pu", *kind, "-z",
              token.write("noise", b"noise" * 50))
 
 
@@ -39,12 +39,12 @@ def test_a_key_and_its_certificate_are_made_in_the_token(token, database, kind):
     assert "made.pem: OK" in token.run("openssl", "verify", "-CAfile", "made.pem", "made.pem")
 
 
-def test_a_request_is_signed_and_its_certificate_put_beside_the_key(token, database):
-    make_certificate(token, database, "ca", "-k", "rsa", "-g", "2048")
-    certutil(token, database, "-R", "-h", "demo", "-s", "CN=leaf", "-k", "ec", "-q", "nistp256", "-z", token.path("noise"), "-o",
-             "leaf.csr")
-    certutil(token, database, "-C", "-c", "demo:ca", "-i", "leaf.csr", "-o", "leaf.der")
-    certutil(token, database, "-A", "-h", "demo", "-n", "leaf", "-t", "u,u,u", "-i", "leaf.der")
+def test_a_certificate_that_a_ca_gave_is_put_beside_its_key(token, database):
+    certutil(token, database, "-R", "-h", "demo", "-s", "CN=leaf", "-k", "ec", "-q", "nistp256", "-z",
+             token.write("noise", b"noise" * 50), "-a", "-o", "leaf.csr")
+    token.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-subj", "/CN=CA", "-out", "ca.pem")
+    token.run("openssl", "x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-out", "leaf.pem")
+    certutil(token, database, "-A", "-h", "demo", "-n", "leaf", "-t", "u,u,u", "-a", "-i", "leaf.pem")
     assert "demo:leaf" in certutil(token, database, "-L", "-h", "demo")
 
 

@@ -22,6 +22,7 @@ user {account};
 worker_processes 3;
 pid {pid_file};
 error_log {log} info;
+ssl_engine pkcs11;
 {environment}
 events {{ worker_connections 256; }}
 http {{
@@ -147,7 +148,7 @@ class Site:
         with ThreadPoolExecutor(N_THREADS) as threads:
             return list(threads.map(self.get, range(n)))
 
-    def serves_while(self, change, seconds=1.0):
+    def serves_while(self, change, seconds=0.6):
         """Visitors see nothing of a change that happens meanwhile."""
         deadline = time.monotonic() + seconds
 

@@ -6,6 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 #define RO 0
 #define RW CKF_RW_SESSION
 
@@ -867,6 +873,8 @@ static CK_RV mac(CK_SESSION_HANDLE in, CK_OBJECT_HANDLE key)
 static void a_child_goes_on_with_what_its_parent_had(void **state)
 {
     (void)state;
+    if (over_nng()) /* which is refused in a child: transport_nng.c */
+        skip();
     CK_OBJECT_HANDLE key = aes_key_of(16);
     FINE(mac(session, key));
     for (int i = 0; i < 3; i++) {
@@ -888,6 +896,8 @@ static void a_child_goes_on_with_what_its_parent_had(void **state)
 static void a_child_may_initialize_anew(void **state)
 {
     (void)state;
+    if (over_nng()) /* which is refused in a child: transport_nng.c */
+        skip();
     CK_OBJECT_HANDLE key = aes_key_of(16);
     pid_t child = fork();
 
@@ -940,6 +950,8 @@ static void children_are_whole_when_threads_were_using_the_module(void **state)
     CK_OBJECT_HANDLE key = aes_key_of(16);
 
     (void)state;
+    if (over_nng() || SANITIZED) /* whose memory stays locked in a child when another thread was in it */
+        skip();
     for (int i = 0; i < THREADS; i++) {
         busy[i] = (struct busy){.key = key, .stop = &stop};
         pthread_create(&busy[i].thread, NULL, use_the_module, &busy[i]);
@@ -1054,13 +1066,6 @@ static void finalize_while_others_use_the_module_is_survived(void **state)
 
 /* --- unloading --- */
 
-/* What a program leaves open when it unloads the module is lost. */
-#ifdef __SANITIZE_ADDRESS__
-#define LEAKS_ARE_WATCHED true
-#else
-#define LEAKS_ARE_WATCHED false
-#endif
-
 static void the_module_is_unloaded_with_sessions_open_and_loaded_again(void **state)
 {
     (void)state;
@@ -1069,7 +1074,7 @@ static void the_module_is_unloaded_with_sessions_open_and_loaded_again(void **st
         CK_SESSION_HANDLE opened = open_session(RW);
         FINE(log_in(opened, CKU_USER, USER_PIN));
         (void)data_object(opened, false, true);
-        if (i == 2 || LEAKS_ARE_WATCHED)
+        if (i == 2 || SANITIZED) /* what a program leaves open is lost: a leak */
             FINE(p11->C_Finalize(NULL));
         unload_module();
         pid_t child = fork(); /* what the module registered for this is gone with it */

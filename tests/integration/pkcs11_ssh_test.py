@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fixture.pkcs11 import MODULE, free_port, running
+from fixture.pkcs11 import MODULE, free_port, running, wait_until
 
 
 @pytest.fixture
@@ -21,8 +21,7 @@ def ask(token):
 def agent(token):
     """An agent that may load the module from where it was built."""
     with running(token, "ssh-agent", "-D", "-a", token.path("agent"), "-P", MODULE.resolve()):
-        while not token.path("agent").exists():
-            pass
+        wait_until(token.path("agent").exists, "the agent listens")
         yield {"SSH_AUTH_SOCK": str(token.path("agent"))}
 
 

@@ -50,9 +50,9 @@ static CK_RV generate(struct session *session, const CK_MECHANISM *given, const 
     TRY(template_make(attributes, n, TEMPLATE_GENERATE, template));
     TRY(expect_key(template, HSM_CLASS_SECRET_KEY, hsm_mechanism_key_type(mechanism->hsm.type)));
     TRY(check_session(session, template));
-    TRY(operation_result(session, OPERATION_SIGN,
-                         hsm_key_generate(session->slot->login, mechanism->hsm.type, template->attributes, template->n,
-                                          &key)));
+    TRY(operation_result(
+        session, OPERATION_SIGN,
+        hsm_key_generate(session->slot->login, mechanism->hsm.type, template->attributes, template->n, &key)));
     return object_handle(session->slot, key, owner(session, template), NULL, handle);
 }
 
@@ -175,9 +175,9 @@ static CK_RV wrap(struct session *session, const CK_MECHANISM *given, CK_OBJECT_
     TRY(wrapping_key(session, under, mechanism, CKF_WRAP, &wrapping));
     TRY(object_find_key(session->slot, handle, &key));
     size_t front = nonce_in_front(mechanism), len = wrapped && *wrapped_len > front ? *wrapped_len - front : 0;
-    CK_RV result = operation_result(session, OPERATION_ENCRYPT,
-                                    hsm_wrap(session->slot->login, wrapping.key, &mechanism->hsm, key.key,
-                                             len > 0 ? wrapped + front : NULL, &len));
+    CK_RV result = operation_result(
+        session, OPERATION_ENCRYPT,
+        hsm_wrap(session->slot->login, wrapping.key, &mechanism->hsm, key.key, len > 0 ? wrapped + front : NULL, &len));
 
     if (result == CKR_OK && wrapped && len + front > *wrapped_len)
         result = CKR_BUFFER_TOO_SMALL; /* only the length was asked for */
@@ -308,9 +308,9 @@ static CK_RV derive(struct session *session, struct mechanism *mechanism, CK_OBJ
     TRY(check_session(session, template));
     TRY(settle_type(template));
     TRY(mechanism_set_key_len(mechanism, derived_len(template)));
-    TRY(operation_result(session, OPERATION_SIGN,
-                         hsm_derive(session->slot->login, from.key, &mechanism->hsm, template->attributes, template->n,
-                                    &key)));
+    TRY(operation_result(
+        session, OPERATION_SIGN,
+        hsm_derive(session->slot->login, from.key, &mechanism->hsm, template->attributes, template->n, &key)));
     return object_handle(session->slot, key, owner(session, template), NULL, handle);
 }
 

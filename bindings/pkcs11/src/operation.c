@@ -44,10 +44,14 @@ static uint32_t attribute_of_use(CK_FLAGS use)
         CK_FLAGS use;
         uint32_t attribute;
     } USES[] = {
-        {CKF_ENCRYPT, HSM_ATTR_ENCRYPT},         {CKF_DECRYPT, HSM_ATTR_DECRYPT},
-        {CKF_SIGN, HSM_ATTR_SIGN},               {CKF_VERIFY, HSM_ATTR_VERIFY},
-        {CKF_WRAP, HSM_ATTR_WRAP},               {CKF_UNWRAP, HSM_ATTR_UNWRAP},
-        {CKF_DERIVE, HSM_ATTR_DERIVE},           {CKF_MESSAGE_ENCRYPT, HSM_ATTR_ENCRYPT},
+        {CKF_ENCRYPT, HSM_ATTR_ENCRYPT},
+        {CKF_DECRYPT, HSM_ATTR_DECRYPT},
+        {CKF_SIGN, HSM_ATTR_SIGN},
+        {CKF_VERIFY, HSM_ATTR_VERIFY},
+        {CKF_WRAP, HSM_ATTR_WRAP},
+        {CKF_UNWRAP, HSM_ATTR_UNWRAP},
+        {CKF_DERIVE, HSM_ATTR_DERIVE},
+        {CKF_MESSAGE_ENCRYPT, HSM_ATTR_ENCRYPT},
         {CKF_MESSAGE_DECRYPT, HSM_ATTR_DECRYPT},
     };
 
@@ -84,7 +88,8 @@ static CK_RV check_facts(const hsm_attributes *facts, const struct mechanism_row
 }
 
 /* What is known already lets a key pass; only a refusal is worth asking a node whether it still holds. */
-CK_RV key_check_use(struct session *session, const struct object_ref *key, const struct mechanism_row *row, CK_FLAGS use)
+CK_RV key_check_use(struct session *session, const struct object_ref *key, const struct mechanism_row *row,
+                    CK_FLAGS use)
 {
     struct object_facts *facts = object_facts_known(session->slot, key);
     CK_RV result = facts ? check_facts(object_facts_attributes(facts), row, use) : CKR_GENERAL_ERROR;
@@ -274,9 +279,9 @@ static CK_RV call_direct(struct session *session, enum operation_kind kind, stru
 {
     size_t len = *out_len;
 
-    TRY(operation_result(session, kind,
-                         call(session->slot->login, operation->key.key, &operation->mechanism.hsm, data, data_len, out,
-                              &len)));
+    TRY(operation_result(
+        session, kind,
+        call(session->slot->login, operation->key.key, &operation->mechanism.hsm, data, data_len, out, &len)));
     *out_len = len;
     give_nonce(&operation->mechanism);
     return CKR_OK;
@@ -371,15 +376,15 @@ static CK_RV begin_parts(struct session *session, enum operation_kind kind, stru
                                                 &operation->parts));
 }
 
-static CK_RV update(struct session *session, enum operation_kind kind, struct operation *operation,
-                    const CK_BYTE *data, size_t data_len, CK_BYTE *out, CK_ULONG *out_len)
+static CK_RV update(struct session *session, enum operation_kind kind, struct operation *operation, const CK_BYTE *data,
+                    size_t data_len, CK_BYTE *out, CK_ULONG *out_len)
 {
     size_t len = out_len ? *out_len : 0;
 
     TRY(begin_parts(session, kind, operation));
     TRY(check_data_len(operation, data_len));
-    CK_RV result = operation_result(
-        session, kind, hsm_operation_update(operation->parts, data, data_len, out, out_len ? &len : NULL));
+    CK_RV result = operation_result(session, kind,
+                                    hsm_operation_update(operation->parts, data, data_len, out, out_len ? &len : NULL));
 
     if (out_len && (result == CKR_OK || result == CKR_BUFFER_TOO_SMALL))
         *out_len = len;

@@ -6,8 +6,8 @@
 #include "find.h"
 #include "login.h"
 
-#define PLACE_BITS   20
-#define SESSIONS_MAX ((CK_ULONG)1 << PLACE_BITS) /* of an application */
+#define PLACE_BITS    20
+#define SESSIONS_MAX  ((CK_ULONG)1 << PLACE_BITS) /* of an application */
 #define PLACE(handle) ((handle) & (SESSIONS_MAX - 1))
 
 /* All guarded by the module's lock. */
