@@ -1,5 +1,5 @@
-/* Logging in and out (hsm/session.h), and logging in again when a ticket has expired and the credentials are known, from
- * the configuration or because they are kept: by one thread, while the others wait for it. */
+/* Logging in and out (hsm/session.h), and logging in again when a ticket has expired and the credentials are known,
+ * from the configuration or because they are kept: by one thread, while the others wait for it. */
 #include "hsm/session.h"
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* Drives a PKCS#11 module in this process: pkcs11 MODULE WORK THREADS SECONDS.
  *
  * Makes a token (the module's environment decides where), or logs in to the one that is there with BENCH_PIN, and a key
- * of its own, then lets every thread work in a session of its own until the time is up. WORK: rsa2048-sign, p256-sign, aes256gcm-SIZE, random-SIZE. */
+ * of its own, then lets every thread work in a session of its own until the time is up. WORK: rsa2048-sign, p256-sign,
+ * aes256gcm-SIZE, random-SIZE. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -3,8 +3,8 @@
 #ifndef CLOUDHSM_PKCS11_VENDOR_DEFS_H
 #define CLOUDHSM_PKCS11_VENDOR_DEFS_H
 
-/* AES-GCM with a nonce that the HSM makes: encryption writes it into the caller's buffer (12 bytes) if there is one, and
- * puts it in front of the ciphertext, where decryption looks for it. Parameter: CK_GCM_PARAMS. */
+/* AES-GCM with a nonce that the HSM makes: encryption writes it into the caller's buffer (12 bytes) if there is one,
+ * and puts it in front of the ciphertext, where decryption looks for it. Parameter: CK_GCM_PARAMS. */
 #define CKM_CLOUDHSM_AES_GCM (CKM_VENDOR_DEFINED | 0x00001087UL)
 
 /* AES key wrapping (NIST SP 800-38F, KW) in three paddings, without a parameter. */
@@ -27,11 +27,11 @@ typedef CK_MECHANISM_TYPE CK_PRF_TYPE;
 typedef CK_ULONG CK_PRF_DATA_TYPE;
 typedef CK_ULONG CK_SP800_108_DKM_LENGTH_METHOD;
 
-#define SP800_108_COUNTER_FORMAT          4UL
-#define SP800_108_PRF_LABEL               5UL
-#define SP800_108_PRF_CONTEXT             6UL
-#define SP800_108_DKM_FORMAT              7UL
-#define SP800_108_BYTE_ARRAY              8UL
+#define SP800_108_COUNTER_FORMAT             4UL
+#define SP800_108_PRF_LABEL                  5UL
+#define SP800_108_PRF_CONTEXT                6UL
+#define SP800_108_DKM_FORMAT                 7UL
+#define SP800_108_BYTE_ARRAY                 8UL
 #define SP800_108_DKM_LENGTH_SUM_OF_KEYS     1UL
 #define SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS 2UL
 

@@ -1,10 +1,11 @@
 /* Digests: computed here, without a node and without a login. */
 #include "operation.h"
 
-static CK_RV begin(struct session *session, struct operation *operation, const CK_MECHANISM *given)
+static CK_RV begin(struct session *session, struct operation *operation, const CK_MECHANISM *given,
+                   CK_OBJECT_HANDLE key, CK_FLAGS use)
 {
-    (void)session;
-    TRY(mechanism_read(given, CKF_DIGEST, &operation->mechanism));
+    (void)session, (void)key;
+    TRY(mechanism_read(given, use, &operation->mechanism));
     operation->active = true;
     return CKR_OK;
 }
@@ -14,19 +15,7 @@ CK_RV C_DigestInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism)
     CLEANUP(session_leave) struct session *session = NULL;
 
     TRY(session_enter(hSession, &session));
-    struct operation *operation = &session->operations[OPERATION_DIGEST];
-
-    if (!pMechanism) {
-        CHECK(operation->active, CKR_ARGUMENTS_BAD);
-        operation_end(operation);
-        return CKR_OK;
-    }
-    CHECK(!operation->active, CKR_OPERATION_ACTIVE);
-    CK_RV result = begin(session, operation, pMechanism);
-
-    if (result != CKR_OK)
-        operation_end(operation);
-    return result;
+    return operation_begin_with(begin, session, OPERATION_DIGEST, pMechanism, CK_INVALID_HANDLE, CKF_DIGEST);
 }
 
 static hsm_status digest(hsm_session *login, hsm_key key, const hsm_mechanism *mechanism, const void *data,
@@ -64,7 +53,8 @@ static CK_RV digest_key(struct session *session, const struct object_ref *key)
     TRY(object_facts(session->slot, key, &facts));
     const hsm_attributes *known = object_facts_attributes(facts);
     bool secret = hsm_attributes_uint(known, HSM_ATTR_CLASS, 0) == HSM_CLASS_SECRET_KEY;
-    bool seen = !hsm_attributes_bool(known, HSM_ATTR_SENSITIVE, 1) && hsm_attributes_bool(known, HSM_ATTR_EXTRACTABLE, 0);
+    bool seen =
+        !hsm_attributes_bool(known, HSM_ATTR_SENSITIVE, 1) && hsm_attributes_bool(known, HSM_ATTR_EXTRACTABLE, 0);
 
     object_facts_release(&facts);
     CHECK(secret && seen, CKR_KEY_INDIGESTIBLE);

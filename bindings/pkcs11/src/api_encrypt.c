@@ -62,8 +62,8 @@ CK_RV C_Encrypt(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLe
 
     TRY(session_enter(hSession, &session));
     TRY(operation_active(session, OPERATION_ENCRYPT, &operation));
-    return operation_once(session, OPERATION_ENCRYPT, carries_nonce(operation) ? encrypt_with_nonce : hsm_encrypt, pData,
-                          ulDataLen, pEncryptedData, pulEncryptedDataLen);
+    return operation_once(session, OPERATION_ENCRYPT, carries_nonce(operation) ? encrypt_with_nonce : hsm_encrypt,
+                          pData, ulDataLen, pEncryptedData, pulEncryptedDataLen);
 }
 
 CK_RV C_EncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulPartLen, CK_BYTE_PTR pEncryptedPart,

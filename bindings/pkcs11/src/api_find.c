@@ -17,7 +17,7 @@ struct find {
     struct template_made wanted; /* its claims are compared here */
     hsm_find *searches[SEARCHES_MAX];
     size_t n_searches, current;
-    uint64_t n_logins_ended; /* when it began: it is over with its login */
+    uint64_t n_logins_ended;      /* when it began: it is over with its login */
     CK_OBJECT_HANDLE *mechanisms; /* CKO_MECHANISM */
     size_t n_mechanisms, next_mechanism;
 };

@@ -18,15 +18,15 @@ struct message {
 static CK_RV take_gcm(const CK_GCM_MESSAGE_PARAMS *given, struct message *message)
 {
     CHECK(given->ulTagBits % 8 == 0, CKR_MECHANISM_PARAM_INVALID);
-    *message = (struct message){given->pIv,           given->pTag,          given->ulIvLen, given->ulTagBits / 8,
-                                given->ulIvFixedBits, given->ivGenerator};
+    *message = (struct message){given->pIv,           given->pTag,          given->ulIvLen,
+                                given->ulTagBits / 8, given->ulIvFixedBits, given->ivGenerator};
     return CKR_OK;
 }
 
 static CK_RV take_ccm(const CK_CCM_MESSAGE_PARAMS *given, struct message *message)
 {
-    *message = (struct message){given->pNonce,   given->pMAC,           given->ulNonceLen,
-                                given->ulMACLen, given->ulNonceFixedBits, given->nonceGenerator};
+    *message = (struct message){given->pNonce,           given->pMAC,          given->ulNonceLen, given->ulMACLen,
+                                given->ulNonceFixedBits, given->nonceGenerator};
     return CKR_OK;
 }
 
@@ -78,19 +78,7 @@ static CK_RV message_init(CK_SESSION_HANDLE handle, enum operation_kind kind, co
     CLEANUP(session_leave) struct session *session = NULL;
 
     TRY(session_enter(handle, &session));
-    struct operation *operation = &session->operations[kind];
-
-    if (!given) {
-        CHECK(operation->active, CKR_ARGUMENTS_BAD);
-        operation_end(operation);
-        return CKR_OK;
-    }
-    CHECK(!operation->active, CKR_OPERATION_ACTIVE);
-    CK_RV result = begin(session, operation, given, key, use);
-
-    if (result != CKR_OK)
-        operation_end(operation);
-    return result;
+    return operation_begin_with(begin, session, kind, given, key, use);
 }
 
 static CK_RV message_final(CK_SESSION_HANDLE handle, enum operation_kind kind)
@@ -163,9 +151,9 @@ static CK_RV encrypt(struct session *session, struct operation *operation, const
         mechanism.nonce_len = 0;
         mechanism.nonce_out = operation->mechanism.nonce_made;
     }
-    TRY(operation_result(session, OPERATION_MESSAGE_ENCRYPT,
-                         hsm_encrypt(session->slot->login, operation->key.key, &mechanism, whole->in, whole->in_len,
-                                     sealed, &len)));
+    TRY(operation_result(
+        session, OPERATION_MESSAGE_ENCRYPT,
+        hsm_encrypt(session->slot->login, operation->key.key, &mechanism, whole->in, whole->in_len, sealed, &len)));
     memcpy(message->tag, sealed + whole->in_len, message->tag_len);
     if (whole->in_len)
         memcpy(whole->out, sealed, whole->in_len);
@@ -179,7 +167,7 @@ static CK_RV decrypt(struct session *session, struct operation *operation, const
 {
     hsm_mechanism mechanism = of_message(operation, message, whole->aad, whole->aad_len);
     size_t len = whole->in_len;
-    uint8_t none[1];
+    uint8_t none[1] = {0};
 
     if (whole->in_len)
         memcpy(sealed, whole->in, whole->in_len);
@@ -255,7 +243,8 @@ static CK_RV end_encryption(struct session *session, struct operation *operation
     uint8_t *last = malloc(len);
 
     CHECK(last, CKR_HOST_MEMORY);
-    CK_RV result = operation_result(session, OPERATION_MESSAGE_ENCRYPT, hsm_operation_final(operation->parts, last, &len));
+    CK_RV result =
+        operation_result(session, OPERATION_MESSAGE_ENCRYPT, hsm_operation_final(operation->parts, last, &len));
 
     if (result == CKR_OK && len == out_len + message->tag_len) {
         if (out_len)
@@ -269,11 +258,11 @@ static CK_RV end_encryption(struct session *session, struct operation *operation
 static CK_RV end_decryption(struct session *session, struct operation *operation, const struct message *message,
                             CK_BYTE *out, size_t out_len)
 {
-    uint8_t none[1];
+    uint8_t none[1] = {0};
 
-    return operation_result(session, OPERATION_MESSAGE_DECRYPT,
-                            hsm_operation_final_tag(operation->parts, message->tag, message->tag_len,
-                                                    out_len ? out : none, &out_len));
+    return operation_result(
+        session, OPERATION_MESSAGE_DECRYPT,
+        hsm_operation_final_tag(operation->parts, message->tag, message->tag_len, out_len ? out : none, &out_len));
 }
 
 struct part {
@@ -295,8 +284,8 @@ static CK_RV part_len(struct session *session, enum operation_kind kind, struct 
         *len = operation->n_pending + part->in_len;
         return CKR_OK;
     }
-    CK_RV result = operation_result(session, kind,
-                                    hsm_operation_update(operation->parts, part->in, part->in_len, NULL, len));
+    CK_RV result =
+        operation_result(session, kind, hsm_operation_update(operation->parts, part->in, part->in_len, NULL, len));
 
     return result == CKR_BUFFER_TOO_SMALL ? CKR_OK : result;
 }
@@ -306,10 +295,10 @@ static CK_RV go_on(struct session *session, enum operation_kind kind, struct ope
 {
     struct message message;
     size_t len = room;
-    uint8_t none[1];
+    uint8_t none[1] = {0};
 
-    TRY(operation_result(session, kind,
-                         hsm_operation_update(operation->parts, part->in, part->in_len, room ? part->out : none, &len)));
+    TRY(operation_result(
+        session, kind, hsm_operation_update(operation->parts, part->in, part->in_len, room ? part->out : none, &len)));
     operation->n_pending += part->in_len - len;
     *part->out_len = len;
     if (!part->last)
@@ -381,8 +370,13 @@ CK_RV C_EncryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, C
                            CK_BYTE_PTR pPlaintextPart, CK_ULONG ulPlaintextPartLen, CK_BYTE_PTR pCiphertextPart,
                            CK_ULONG_PTR pulCiphertextPartLen, CK_FLAGS flags)
 {
-    struct part part = {pParameter,      ulParameterLen,       pPlaintextPart,            ulPlaintextPartLen,
-                        pCiphertextPart, pulCiphertextPartLen, flags & CKF_END_OF_MESSAGE};
+    struct part part = {pParameter,
+                        ulParameterLen,
+                        pPlaintextPart,
+                        ulPlaintextPartLen,
+                        pCiphertextPart,
+                        pulCiphertextPartLen,
+                        flags & CKF_END_OF_MESSAGE};
 
     return message_next(hSession, OPERATION_MESSAGE_ENCRYPT, &part);
 }

@@ -72,11 +72,10 @@ static CK_RV verify(struct session *session, struct operation *operation, const 
 
     CHECK((data || !data_len) && signature, CKR_ARGUMENTS_BAD);
     TRY(check_signature_len(session, operation, signature_len));
-    return operation_result(
-        session, OPERATION_VERIFY,
-        takes_digest(&operation->mechanism)
-            ? hsm_verify_digest(login, key, mechanism, data, data_len, signature, signature_len)
-            : hsm_verify(login, key, mechanism, data, data_len, signature, signature_len));
+    return operation_result(session, OPERATION_VERIFY,
+                            takes_digest(&operation->mechanism)
+                                ? hsm_verify_digest(login, key, mechanism, data, data_len, signature, signature_len)
+                                : hsm_verify(login, key, mechanism, data, data_len, signature, signature_len));
 }
 
 CK_RV C_Verify(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature,

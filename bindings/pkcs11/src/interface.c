@@ -2,7 +2,7 @@
 #include "module.h"
 
 /* The header's list of functions, by names, as members of both structures. */
-#define CK_PKCS11_3_0 1
+#define CK_PKCS11_3_0                 1
 #define CK_PKCS11_FUNCTION_INFO(name) .name = name,
 
 static CK_FUNCTION_LIST_3_0 functions_3_0 = {

@@ -1,5 +1,5 @@
-/* A row of the table is offered as far as a node of the cluster offers what it stands for. Digests are made here and are
- * always there. */
+/* A row of the table is offered as far as a node of the cluster offers what it stands for. Digests are made here and
+ * are always there. */
 #pragma once
 
 #include "mechanism.h"

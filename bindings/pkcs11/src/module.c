@@ -63,8 +63,8 @@ static CK_RV check_arguments(const CK_C_INITIALIZE_ARGS *arguments)
 {
     if (!arguments)
         return CKR_OK;
-    unsigned n = (arguments->CreateMutex != NULL) + (arguments->DestroyMutex != NULL) +
-                 (arguments->LockMutex != NULL) + (arguments->UnlockMutex != NULL);
+    unsigned n = (arguments->CreateMutex != NULL) + (arguments->DestroyMutex != NULL) + (arguments->LockMutex != NULL) +
+                 (arguments->UnlockMutex != NULL);
 
     CHECK(n == 0 || n == 4, CKR_ARGUMENTS_BAD);
     CHECK(!arguments->LibraryParameters, CKR_ARGUMENTS_BAD); /* the reserved member, as this header names it */

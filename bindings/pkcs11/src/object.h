@@ -1,6 +1,6 @@
 /* Handles of objects. A handle stands for one object of the cluster as long as the application is initialized, and is
- * never given to another. What is known of an object's attributes is kept beside it for a moment, so that a program that
- * asks for one attribute after another asks a node once. */
+ * never given to another. What is known of an object's attributes is kept beside it for a moment, so that a program
+ * that asks for one attribute after another asks a node once. */
 #pragma once
 
 #include "module.h"
@@ -23,7 +23,7 @@ struct object_table {
     struct object *objects; /* handle - 1 is the index */
     size_t n, room;
     size_t n_of_sessions; /* session objects that are not gone */
-    size_t *slots; /* index + 1 by key id, open addressing; 0: free */
+    size_t *slots;        /* index + 1 by key id, open addressing; 0: free */
     size_t n_slots;
 };
 
@@ -36,8 +36,8 @@ struct object_ref {
 
 void object_table_release(struct object_table *table);
 
-/* The handle of a key, a new one when it has none yet. `session` is 0 for a token object. Takes over `attributes`, which
- * may be NULL. CKR_HOST_MEMORY. */
+/* The handle of a key, a new one when it has none yet. `session` is 0 for a token object. Takes over `attributes`,
+ * which may be NULL. CKR_HOST_MEMORY. */
 CK_RV object_handle(struct slot *slot, hsm_key key, CK_SESSION_HANDLE session, hsm_attributes *attributes,
                     CK_OBJECT_HANDLE *handle);
 
@@ -64,5 +64,6 @@ void object_forget(struct slot *slot, const struct object_ref *object);
 /* Destroys the session objects of a session. */
 void objects_of_session_end(struct slot *slot, CK_SESSION_HANDLE session);
 
-/* The login ended: private objects are not to be reached by the handles that were given out. Under the module's lock. */
+/* The login ended: private objects are not to be reached by the handles that were given out. Under the module's lock.
+ */
 void objects_of_login_end(struct slot *slot);

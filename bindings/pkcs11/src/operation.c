@@ -104,20 +104,8 @@ CK_RV key_check_use(struct session *session, const struct object_ref *key, const
     return result;
 }
 
-static CK_RV begin(struct session *session, struct operation *operation, const CK_MECHANISM *given,
-                   CK_OBJECT_HANDLE key, CK_FLAGS use)
-{
-    TRY(session_needs_user(session));
-    TRY(mechanism_read(given, use, &operation->mechanism));
-    TRY(mechanism_check_offered(session->slot, operation->mechanism.row, use));
-    TRY(object_find_key(session->slot, key, &operation->key));
-    TRY(key_check_use(session, &operation->key, operation->mechanism.row, use));
-    operation->active = true;
-    return CKR_OK;
-}
-
-CK_RV operation_begin(struct session *session, enum operation_kind kind, const CK_MECHANISM *given,
-                      CK_OBJECT_HANDLE key, CK_FLAGS use)
+CK_RV operation_begin_with(operation_beginner begin, struct session *session, enum operation_kind kind,
+                           const CK_MECHANISM *given, CK_OBJECT_HANDLE key, CK_FLAGS use)
 {
     struct operation *operation = &session->operations[kind];
 
@@ -132,6 +120,24 @@ CK_RV operation_begin(struct session *session, enum operation_kind kind, const C
     if (result != CKR_OK)
         operation_end(operation);
     return result;
+}
+
+static CK_RV begin_with_key(struct session *session, struct operation *operation, const CK_MECHANISM *given,
+                            CK_OBJECT_HANDLE key, CK_FLAGS use)
+{
+    TRY(session_needs_user(session));
+    TRY(mechanism_read(given, use, &operation->mechanism));
+    TRY(mechanism_check_offered(session->slot, operation->mechanism.row, use));
+    TRY(object_find_key(session->slot, key, &operation->key));
+    TRY(key_check_use(session, &operation->key, operation->mechanism.row, use));
+    operation->active = true;
+    return CKR_OK;
+}
+
+CK_RV operation_begin(struct session *session, enum operation_kind kind, const CK_MECHANISM *given,
+                      CK_OBJECT_HANDLE key, CK_FLAGS use)
+{
+    return operation_begin_with(begin_with_key, session, kind, given, key, use);
 }
 
 CK_RV operation_active(struct session *session, enum operation_kind kind, struct operation **operation)

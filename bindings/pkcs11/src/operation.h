@@ -15,6 +15,12 @@
 CK_RV operation_begin(struct session *session, enum operation_kind kind, const CK_MECHANISM *given,
                       CK_OBJECT_HANDLE key, CK_FLAGS use);
 
+/* The same for operations that begin in another way: `begin` reads what they need and makes them active. */
+typedef CK_RV (*operation_beginner)(struct session *session, struct operation *operation, const CK_MECHANISM *given,
+                                    CK_OBJECT_HANDLE key, CK_FLAGS use);
+CK_RV operation_begin_with(operation_beginner begin, struct session *session, enum operation_kind kind,
+                           const CK_MECHANISM *given, CK_OBJECT_HANDLE key, CK_FLAGS use);
+
 /* Whether a key may be used with a mechanism: as operation_begin checks it. */
 CK_RV key_check_use(struct session *session, const struct object_ref *key, const struct mechanism_row *row,
                     CK_FLAGS use);

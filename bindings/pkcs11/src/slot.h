@@ -5,11 +5,7 @@
 #include "module.h"
 #include "object.h"
 
-enum login_state {
-    LOGIN_NONE,
-    LOGIN_USER,
-    LOGIN_OFFICER
-};
+enum login_state { LOGIN_NONE, LOGIN_USER, LOGIN_OFFICER };
 
 /* A mechanism that a node of the cluster offers. */
 struct slot_mechanism {
