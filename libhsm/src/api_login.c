@@ -97,9 +97,10 @@ static status_code login_kept(hsm_session *session, const char *user, struct sli
 {
     struct kept_login kept = {.password_len = password.len};
 
+    ARGUMENT(password.len <= sizeof(kept.password), "the password is too long");
     TRY(login_explicit(session, user, password, NULL));
     snprintf(kept.user, sizeof(kept.user), "%s", user);
-    memcpy(kept.password, password.data, password.len); /* the login was good: it is not too long */
+    memcpy(kept.password, password.data, password.len);
     keep(session, &kept);
     secret_wipe(&kept, sizeof(kept));
     return STATUS_OK;

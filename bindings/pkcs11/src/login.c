@@ -239,7 +239,7 @@ CK_RV C_InitPIN(CK_SESSION_HANDLE hSession, CK_CHAR_PTR pPin, CK_ULONG ulPinLen)
 
     TRY(session_enter(hSession, &session));
     CHECK(pPin, CKR_ARGUMENTS_BAD);
-    CHECK(session->slot->state == LOGIN_OFFICER, CKR_USER_NOT_LOGGED_IN);
+    CHECK(session_login(session) == LOGIN_OFFICER, CKR_USER_NOT_LOGGED_IN);
     TRY(take_pin(session->slot, pPin, ulPinLen, &credentials));
     return give_password(session->slot, &credentials);
 }
