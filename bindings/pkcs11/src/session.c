@@ -58,9 +58,11 @@ static void session_free(struct session *session)
 static CK_RV grow(void)
 {
     CK_ULONG n = n_places ? 2 * n_places : 64;
+
+    CHECK(n <= SESSIONS_MAX, CKR_SESSION_COUNT);
     struct session **places = reallocarray(sessions, n, sizeof(*places));
 
-    CHECK(places && n <= SESSIONS_MAX, CKR_SESSION_COUNT);
+    CHECK(places, CKR_HOST_MEMORY);
     sessions = places;
     CK_ULONG *uses = reallocarray(n_uses, n, sizeof(*uses));
 
