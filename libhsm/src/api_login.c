@@ -77,6 +77,13 @@ void session_forget_kept(hsm_session *session)
     api_lock_give(&session->lock);
 }
 
+/* No call logs in again by itself any more. */
+static void forget_credentials(hsm_session *session)
+{
+    atomic_store(&session->from_config, false);
+    session_forget_kept(session);
+}
+
 static void keep(hsm_session *session, const struct kept_login *kept)
 {
     api_lock_take(&session->lock);
@@ -88,8 +95,7 @@ static status_code login_explicit(hsm_session *session, const char *user, struct
                                   const struct proof *proof)
 {
     TRY(login(session, user, password, proof));
-    atomic_store(&session->from_config, false);
-    session_forget_kept(session);
+    forget_credentials(session);
     return STATUS_OK;
 }
 
@@ -166,9 +172,10 @@ static status_code login_from_kept(hsm_session *session)
     status_code status = login(session, kept.user, slice_of(kept.password, kept.password_len), NULL);
 
     secret_wipe(&kept, sizeof(kept));
-    if (status == STATUS_LOGIN_FAILED)
-        session_forget_kept(session);
-    return status;
+    if (status != STATUS_LOGIN_FAILED && status != STATUS_USER_LOCKED)
+        return status;
+    session_forget_kept(session);
+    FAIL(STATUS_TICKET_EXPIRED, "the login has expired, and its password is not good any more: log in again");
 }
 
 static status_code login_default(hsm_session *session)
@@ -209,17 +216,44 @@ static status_code login_as_before(hsm_session *session)
     return atomic_load(&session->from_config) ? login_from_config(session) : login_from_kept(session);
 }
 
+/* What the thread whose turn it was came to. */
+static status_code result_of_turn(hsm_session *session, uint32_t generation)
+{
+    status_code status = (status_code)atomic_load(&session->login_again_status);
+
+    if (session_generation(session) != generation)
+        return STATUS_OK;
+    return failure_set(status == STATUS_OK ? STATUS_TICKET_EXPIRED : status,
+                       "the login has expired, and another thread could not renew it");
+}
+
 status_code session_login_again(hsm_session *session, uint32_t generation)
 {
     if (session_generation(session) != generation)
         return STATUS_OK;
     if (!take_turn(session)) {
         wait_for_turn(session, generation);
-        return session_generation(session) != generation ? STATUS_OK : STATUS_TICKET_EXPIRED;
+        return result_of_turn(session, generation);
     }
     status_code status = session_generation(session) == generation ? login_as_before(session) : STATUS_OK;
+    atomic_store(&session->login_again_status, (int)status);
     atomic_store(&session->logging_in, 0);
     return status;
+}
+
+static status_code forget_login(hsm_session *session)
+{
+    ARGUMENT(session, "no session");
+    forget_credentials(session);
+    TRY(login_set(session->login, slice_of(NULL, 0)));
+    set_info(session, "", 0, 0);
+    session_objects_drop(session);
+    return STATUS_OK;
+}
+
+hsm_status hsm_login_forget(hsm_session *session)
+{
+    return API(forget_login(session));
 }
 
 static status_code logout(hsm_session *session)
@@ -227,16 +261,12 @@ static status_code logout(hsm_session *session)
     CLEANUP(call_release) struct call call;
 
     TRY(call_begin(&call, session, NULL, OP_LOGOUT));
-    atomic_store(&session->from_config, false);
-    session_forget_kept(session);
+    forget_credentials(session);
     status_code status = call_run(&call);
     /* A login that has ended already is as good as ended. */
     if (status != STATUS_OK && status != STATUS_TICKET_EXPIRED)
         return status;
-    TRY(login_set(session->login, slice_of(NULL, 0)));
-    set_info(session, "", 0, 0);
-    session_objects_drop(session);
-    return STATUS_OK;
+    return forget_login(session);
 }
 
 hsm_status hsm_logout(hsm_session *session)
@@ -249,8 +279,7 @@ static status_code login_ticket(hsm_session *session, struct slice ticket)
     ARGUMENT(session && ticket.data && ticket.len && ticket.len <= TICKET_MAX, "no session, or no ticket");
     session_objects_drop(session);
     TRY(login_set(session->login, ticket));
-    atomic_store(&session->from_config, false);
-    session_forget_kept(session);
+    forget_credentials(session);
     set_info(session, "", 0, 0);
     atomic_fetch_add_explicit(&session->generation, 1, memory_order_release);
     return STATUS_OK;

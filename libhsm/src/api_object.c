@@ -165,7 +165,7 @@ static status_code object_delete(hsm_session *session, const hsm_key *object)
     CALL_KEY(&call, object);
     TRY(call_put_request_id(&call));
     TRY(call_run(&call));
-    session_object_forget(session, object->id);
+    (void)session_object_forget(session, object->id);
     return STATUS_OK;
 }
 

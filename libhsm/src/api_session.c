@@ -116,6 +116,19 @@ hsm_status hsm_session_export_object(const hsm_session *session, hsm_key key, ui
     return API(export_object((hsm_session *)session, &key, out, out_len));
 }
 
+static status_code forget_object(hsm_session *session, const hsm_key *key)
+{
+    ARGUMENT(session, "no session");
+    CHECK(session_object_forget(session, key->id), STATUS_OBJECT_NOT_FOUND,
+          "the object is none of this session's session objects");
+    return STATUS_OK;
+}
+
+hsm_status hsm_session_forget_object(hsm_session *session, hsm_key key)
+{
+    return API(forget_object(session, &key));
+}
+
 static status_code read_sealed(struct slice sealed, struct slice *id, struct slice *blob)
 {
     struct reader reader = reader_of(sealed);

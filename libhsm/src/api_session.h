@@ -48,7 +48,8 @@ status_code session_object_keep(hsm_session *session, const uint8_t id[ID_LEN], 
 /** Takes in a new version, unless `own` was changed or deleted meanwhile. */
 status_code session_object_exchange(hsm_session *session, struct session_object *own, struct slice blob,
                                     struct slice attributes);
-void session_object_forget(hsm_session *session, const uint8_t id[ID_LEN]);
+/** Whether it was there. */
+bool session_object_forget(hsm_session *session, const uint8_t id[ID_LEN]);
 
 /** Has a node seal it anew, and keeps that in its place (api_object.c). Reaches the network. */
 status_code session_object_seal_anew(hsm_session *session, struct session_object *object);

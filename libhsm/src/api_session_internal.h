@@ -23,10 +23,11 @@ struct hsm_session {
     hsm_login_info info;
     struct object_table *objects;
     uint8_t quorum_token[16];
-    _Atomic bool has_quorum_token; /* false: no look-up needed */
-    _Atomic uint32_t n_objects;    /* 0: no look-up needed */
-    _Atomic uint32_t generation;   /* of the login */
-    _Atomic long logging_in;       /* process id of a thread that is logging in again; 0: none */
-    _Atomic bool from_config;      /* the library may log in again by itself, with the configuration's credentials */
+    _Atomic bool has_quorum_token;  /* false: no look-up needed */
+    _Atomic uint32_t n_objects;     /* 0: no look-up needed */
+    _Atomic uint32_t generation;    /* of the login */
+    _Atomic long logging_in;        /* process id of a thread that is logging in again; 0: none */
+    _Atomic int login_again_status; /* of the last time that one did */
+    _Atomic bool from_config;       /* the library may log in again by itself, with the configuration's credentials */
     struct kept_login kept;
 };

@@ -179,7 +179,7 @@ status_code session_object_exchange(hsm_session *session, struct session_object 
     return STATUS_OK;
 }
 
-void session_object_forget(hsm_session *session, const uint8_t id[ID_LEN])
+bool session_object_forget(hsm_session *session, const uint8_t id[ID_LEN])
 {
     struct session_object *found = NULL;
 
@@ -195,6 +195,7 @@ void session_object_forget(hsm_session *session, const uint8_t id[ID_LEN])
     }
     api_lock_give(&session->lock);
     session_object_release(found);
+    return found != NULL;
 }
 
 /* With the lock held. */

@@ -3,7 +3,6 @@
 
 #include <openssl/provider.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include "api_lock.h"
@@ -56,7 +55,7 @@ struct crypto_context *crypto_context_take(void)
     api_lock_take(&lock);
     struct crypto_context **at = &idle;
 
-    while (*at && (*at)->process != platform_process())
+    while (*at && !crypto_context_is_ours(*at))
         at = &(*at)->next;
     struct crypto_context *found = *at;
 
@@ -73,6 +72,11 @@ OSSL_LIB_CTX *crypto_context_use(struct crypto_context *context)
     return context->library;
 }
 
+bool crypto_context_is_ours(const struct crypto_context *context)
+{
+    return context->process == platform_process();
+}
+
 static void keep_idle(struct crypto_context *context)
 {
     api_lock_take(&lock);
@@ -83,7 +87,7 @@ static void keep_idle(struct crypto_context *context)
 
 void crypto_context_give_back(struct crypto_context *context)
 {
-    if (!context || context->process != platform_process())
+    if (!context || !crypto_context_is_ours(context))
         return;
     (void)crypto_context_use(context);
     if (atomic_load(&context->shared)) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <openssl/crypto.h>
+#include <stdbool.h>
 
 struct crypto_context;
 
@@ -15,6 +16,9 @@ struct crypto_context *crypto_context_take(void);
 
 /** To be called by every thread before it uses the context. */
 OSSL_LIB_CTX *crypto_context_use(struct crypto_context *context);
+
+/** Whether this process made it: of a child of fork, its parent's threads may have been in the middle of using it. */
+bool crypto_context_is_ours(const struct crypto_context *context);
 
 /** Harmless on NULL, and by a child of fork on one of its parent's, which it leaves alone. */
 void crypto_context_give_back(struct crypto_context *context);

@@ -71,12 +71,15 @@ PROTOTYPES = {
     "hsm_session_close": (None, HANDLE),
     "hsm_session_cluster": (HANDLE, HANDLE),
     "hsm_login": (STATUS, HANDLE, TEXT, DATA, c_size_t),
+    "hsm_login_kept": (STATUS, HANDLE, TEXT, DATA, c_size_t),
     "hsm_login_default": (STATUS, HANDLE),
     "hsm_logout": (STATUS, HANDLE),
     "hsm_session_login_info": (STATUS, HANDLE, POINTER(LoginInfo)),
+    "hsm_login_forget": (STATUS, HANDLE),
     "hsm_session_ticket": (STATUS, HANDLE, DATA, POINTER(c_size_t)),
     "hsm_login_ticket": (STATUS, HANDLE, DATA, c_size_t),
     "hsm_session_export_object": (STATUS, HANDLE, Key, DATA, POINTER(c_size_t)),
+    "hsm_session_forget_object": (STATUS, HANDLE, Key),
     "hsm_session_import_object": (STATUS, HANDLE, DATA, c_size_t, POINTER(Key)),
     # user.h
     "hsm_user_create": (STATUS, HANDLE, TEXT, DATA, c_size_t, c_uint32),
@@ -169,7 +172,6 @@ PROTOTYPES = {
     "hsm_audit_page_free": (None, POINTER(AuditPage)),
     "hsm_audit_checkpoint": (STATUS, HANDLE, DATA, POINTER(Buffer), POINTER(Buffer), POINTER(Buffer)),
     "hsm_login_challenge": (STATUS, HANDLE, TEXT, POINTER(Buffer), POINTER(Buffer)),
-    "hsm_login_kept": (STATUS, HANDLE, TEXT, DATA, c_size_t),
     "hsm_login_signed": (STATUS, HANDLE, TEXT, DATA, c_size_t, DATA, c_size_t, DATA, c_size_t),
     # anchor.h
     "hsm_trust_anchor_add": (STATUS, HANDLE, TEXT, DATA),

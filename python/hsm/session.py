@@ -58,6 +58,10 @@ class Session(ObjectCalls, CryptoCalls, Administration, Backups, Quorum):
         """Ends the login on all nodes."""
         check(lib.hsm_logout(self._handle))
 
+    def forget_login(self) -> None:
+        """Forgets the login in this process alone: for a child of fork, whose parent keeps it."""
+        check(lib.hsm_login_forget(self._handle))
+
     def login_info(self) -> LoginInfo:
         """Who is logged in. Does not reach the network."""
         info = LoginInfoStruct(size=ctypes.sizeof(LoginInfoStruct))
@@ -76,6 +80,10 @@ class Session(ObjectCalls, CryptoCalls, Administration, Backups, Quorum):
     def export_object(self, key: Key) -> bytes:
         """A session object in its sealed form, so that another process sharing the login can use it."""
         return take(lib.hsm_session_export_object, self._handle, key)
+
+    def forget_object(self, key: Key) -> None:
+        """A session object is gone, unless it was exported; ObjectNotFound when it is none of this session's."""
+        check(lib.hsm_session_forget_object(self._handle, key))
 
     def import_object(self, sealed: Bytes) -> Key:
         """Takes in what export_object gave out: the same key."""

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "api_lock.h"
+#include "library_context.h"
 #include "protocol/catalog.h"
 #include "protocol/generation.h"
 #include "protocol/writer.h"
@@ -90,6 +91,47 @@ static void a_login_that_is_kept_is_renewed_until_its_logout(void **state)
     assert_int_equal(atomic_load(&n_logins), 1);
 }
 
+static status_code node_that_cannot_be_reached_to_log_in(const struct core_request *request, struct values *answer)
+{
+    (void)answer;
+    if (request->operation == OP_LOGIN) {
+        usleep(20000);
+        FAIL(STATUS_UNAVAILABLE, "no node answered in time");
+    }
+    FAIL(STATUS_TICKET_EXPIRED, "log in again");
+}
+
+/* The login is as good as before: to be told that it has ended would make a program give up what it has. */
+static void an_outage_is_told_to_all_who_wait_for_the_login(void **state)
+{
+    pthread_t threads[8];
+    void *result;
+
+    (void)state;
+    assert_int_equal(hsm_login_kept(session, "tester", "password", 8), HSM_OK);
+    fake_answer = node_that_cannot_be_reached_to_log_in;
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask, NULL), 0);
+    for (size_t i = 0; i < 8; i++) {
+        pthread_join(threads[i], &result);
+        assert_int_equal((intptr_t)result, HSM_UNAVAILABLE);
+    }
+}
+
+static void a_forgotten_login_is_not_told_to_nodes(void **state)
+{
+    hsm_login_info info = {.size = sizeof(info)};
+    uint8_t byte;
+
+    (void)state;
+    assert_int_equal(hsm_login_kept(session, "tester", "password", 8), HSM_OK);
+    fake_answer = node_that_cannot_be_reached_to_log_in;
+    assert_int_equal(hsm_login_forget(session), HSM_OK);
+    assert_int_equal(hsm_random(session, &byte, 1), HSM_NOT_LOGGED_IN);
+    assert_int_equal(hsm_session_login_info(session, &info), HSM_OK);
+    assert_string_equal(info.user, "");
+}
+
 static status_code node_that_knows_another_password(const struct core_request *request, struct values *answer)
 {
     (void)answer;
@@ -108,7 +150,7 @@ static void a_kept_password_that_was_changed_is_tried_once(void **state)
     assert_int_equal(hsm_login_kept(session, "tester", "password", 8), HSM_OK);
     fake_answer = node_that_knows_another_password;
     atomic_store(&n_logins, 0);
-    assert_int_equal(hsm_random(session, &byte, 1), HSM_LOGIN_FAILED);
+    assert_int_equal(hsm_random(session, &byte, 1), HSM_TICKET_EXPIRED);
     assert_int_equal(hsm_random(session, &byte, 1), HSM_TICKET_EXPIRED);
     assert_int_equal(atomic_load(&n_logins), 1);
 }
@@ -278,11 +320,33 @@ static void a_lock_held_by_the_parent_does_not_stop_the_child(void **state)
     api_lock_give(&lock);
 }
 
+/* A thread of the parent may have been within it, holding locks that the child would wait for. */
+static void a_child_leaves_its_parents_openssl_context_alone(void **state)
+{
+    const OSSL_LIB_CTX *of_parent = library_context();
+    int result = -1;
+
+    (void)state;
+    assert_non_null(of_parent);
+    assert_ptr_equal(library_context(), of_parent);
+    pid_t child = fork();
+
+    if (child == 0) {
+        const OSSL_LIB_CTX *own = library_context();
+
+        _exit(own && own != of_parent && library_context() == own ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_int_equal(result, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(threads_with_an_expired_login_log_in_once, begin, end),
         cmocka_unit_test_setup_teardown(a_login_that_is_kept_is_renewed_until_its_logout, begin, end),
+        cmocka_unit_test_setup_teardown(an_outage_is_told_to_all_who_wait_for_the_login, begin, end),
+        cmocka_unit_test_setup_teardown(a_forgotten_login_is_not_told_to_nodes, begin, end),
         cmocka_unit_test_setup_teardown(a_kept_password_that_was_changed_is_tried_once, begin, end),
         cmocka_unit_test_setup_teardown(without_credentials_an_expired_login_is_told, begin, end),
         cmocka_unit_test_setup_teardown(a_session_key_travels_with_its_requests, begin, end),
@@ -290,6 +354,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(malformed_attributes_are_an_error, begin, end),
         cmocka_unit_test_setup_teardown(the_last_error_tells_what_where_and_why, begin, end),
         cmocka_unit_test(a_lock_held_by_the_parent_does_not_stop_the_child),
+        cmocka_unit_test(a_child_leaves_its_parents_openssl_context_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,12 @@ HSM_API hsm_status hsm_login_default(hsm_session *session);
 /** Ends the login on all nodes: its ticket and its session objects are of no use to anybody from now on. */
 HSM_API hsm_status hsm_logout(hsm_session *session);
 
+/**
+ * Forgets the login in this process, with its session objects and what it was kept with; nodes are not told, so that
+ * it goes on elsewhere. For a child of fork, whose parent keeps the login that both have. Does not reach the network.
+ */
+HSM_API hsm_status hsm_login_forget(hsm_session *session);
+
 typedef struct hsm_login_info {
     size_t size;
     char user[HSM_USER_NAME_MAX + 1]; /* "" when nobody is logged in, or the login was adopted from a ticket */
@@ -101,6 +107,14 @@ HSM_API hsm_status hsm_login_ticket(hsm_session *session, const uint8_t *ticket,
  * @return HSM_OK; HSM_OBJECT_NOT_FOUND when it is no session object of this session
  */
 HSM_API hsm_status hsm_session_export_object(const hsm_session *session, hsm_key key, uint8_t *out, size_t *out_len);
+
+/**
+ * Forgets a session object: unless it was exported it is gone, whatever its DESTROYABLE says, as at the end of the
+ * session. Does not reach the network.
+ *
+ * @return HSM_OK; HSM_OBJECT_NOT_FOUND when it is no session object of this session
+ */
+HSM_API hsm_status hsm_session_forget_object(hsm_session *session, hsm_key key);
 
 /**
  * Takes in a session object that hsm_session_export_object gave out. Asks a node for its attributes, which also checks
