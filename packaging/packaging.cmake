@@ -1,6 +1,5 @@
-# Debian packages: libhsm (the library), libhsm-dev (to build with it), libhsm-pkcs11 (the
-# PKCS#11 module), hsmd (a node, as a service), hsm-tools (the command).
-# `./dev package` makes them.
+# Debian packages: libhsm (the library), libhsm-dev (to build with it), libhsm-pkcs11 (the PKCS#11 module), hsmd (a
+# node, as a service), hsm-tools (the command). `./dev package` makes them.
 install(FILES ${CMAKE_SOURCE_DIR}/samples/systemd/hsmd.service DESTINATION lib/systemd/system COMPONENT node)
 install(FILES ${CMAKE_SOURCE_DIR}/packaging/hsmd.sysusers DESTINATION lib/sysusers.d RENAME hsmd.conf COMPONENT node)
 install(FILES ${CMAKE_SOURCE_DIR}/docs/node.md ${CMAKE_SOURCE_DIR}/docs/etcd.md ${CMAKE_SOURCE_DIR}/docs/backup.md
