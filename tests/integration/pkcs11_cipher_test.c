@@ -872,6 +872,48 @@ static void large_data_is_encrypted_at_once_and_in_parts(void **state)
     free(back);
 }
 
+static void a_result_that_waits_is_given_for_its_own_data_alone(void **state)
+{
+    static CK_BYTE iv[16];
+    CK_OBJECT_HANDLE key = aes_key_of(32);
+    CK_MECHANISM *cbc = MECHANISM_OF(CKM_AES_CBC_PAD, iv, sizeof(iv));
+    CK_BYTE first[32], second[32], out[32];
+    CK_ULONG first_len = sizeof(first), second_len = sizeof(second), len = 1;
+
+    (void)state;
+    FINE(p11->C_EncryptInit(session, cbc, key));
+    FINE(p11->C_Encrypt(session, TEXT("the first"), first, &first_len));
+    FINE(p11->C_EncryptInit(session, cbc, key));
+    FINE(p11->C_Encrypt(session, TEXT("another"), second, &second_len));
+    FINE(p11->C_DecryptInit(session, cbc, key));
+    RV(CKR_BUFFER_TOO_SMALL, p11->C_Decrypt(session, first, first_len, out, &len));
+    assert_int_equal(len, 9);
+    len = sizeof(out);
+    FINE(p11->C_Decrypt(session, second, second_len, out, &len));
+    assert_int_equal(len, 7);
+    assert_memory_equal(out, "another", 7);
+}
+
+static void what_is_encrypted_in_place_is_digested_before(void **state)
+{
+    static CK_BYTE counter[16];
+    CK_AES_CTR_PARAMS params = {.ulCounterBits = 128};
+    CK_OBJECT_HANDLE key = aes_key_of(32);
+    CK_BYTE text[16] = "in its own place", digest[32], expected[32];
+    CK_ULONG len = sizeof(text), digest_len = sizeof(digest), last_len = 0, expected_len = sizeof(expected);
+
+    (void)state;
+    memcpy(params.cb, counter, sizeof(counter));
+    FINE(p11->C_DigestInit(session, MECHANISM(CKM_SHA256)));
+    FINE(p11->C_Digest(session, text, sizeof(text), expected, &expected_len));
+    FINE(p11->C_DigestInit(session, MECHANISM(CKM_SHA256)));
+    FINE(p11->C_EncryptInit(session, MECHANISM_WITH(CKM_AES_CTR, params), key));
+    FINE(p11->C_DigestEncryptUpdate(session, text, sizeof(text), text, &len));
+    FINE(p11->C_DigestFinal(session, digest, &digest_len));
+    assert_memory_equal(digest, expected, sizeof(expected));
+    FINE(p11->C_EncryptFinal(session, text, &last_len));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -902,6 +944,8 @@ int main(void)
         user_test(wrap_templates_rule_what_may_be_wrapped),
         user_test(dual_functions_do_both),
         user_test(large_data_is_encrypted_at_once_and_in_parts),
+        user_test(a_result_that_waits_is_given_for_its_own_data_alone),
+        user_test(what_is_encrypted_in_place_is_digested_before),
     };
     return cmocka_run_group_tests(tests, pkcs11_begin, pkcs11_end);
 }

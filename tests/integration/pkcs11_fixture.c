@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <openssl/x509.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 struct world *world;
 CK_FUNCTION_LIST_3_0 *p11;
@@ -370,4 +371,43 @@ CK_ULONG search(CK_SESSION_HANDLE in, CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJ
     } while (n_page > 0);
     FINE(p11->C_FindObjectsFinal(in));
     return total;
+}
+
+CK_OBJECT_HANDLE data_object(CK_SESSION_HANDLE in, bool token, bool secret)
+{
+    CK_OBJECT_HANDLE object;
+
+    FINE(p11->C_CreateObject(in,
+                             TEMPLATE(A_NUMBER(CKA_CLASS, CKO_DATA), A_TEXT(CKA_LABEL, "session test"),
+                                      A_BYTES(CKA_TOKEN, &(CK_BBOOL){token}, 1),
+                                      A_BYTES(CKA_PRIVATE, &(CK_BBOOL){secret}, 1), A_TEXT(CKA_VALUE, "data")),
+                             &object));
+    return object;
+}
+
+CK_RV look_at(CK_SESSION_HANDLE in, CK_OBJECT_HANDLE object)
+{
+    CK_BBOOL token;
+    CK_ATTRIBUTE wanted = {CKA_TOKEN, &token, sizeof(token)};
+
+    return p11->C_GetAttributeValue(in, object, &wanted, 1);
+}
+
+CK_RV mac(CK_SESSION_HANDLE in, CK_OBJECT_HANDLE key)
+{
+    CK_BYTE out[16];
+    CK_ULONG len = sizeof(out);
+    CK_RV rv = p11->C_SignInit(in, MECHANISM(CKM_AES_CMAC), key);
+
+    return rv == CKR_OK ? p11->C_Sign(in, TEXT("message"), out, &len) : rv;
+}
+
+void expect_child(pid_t child)
+{
+    int status = -1;
+
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }

@@ -97,6 +97,16 @@ void rsa_pair(CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key);
 #define ED25519 "\x06\x03\x2b\x65\x70"
 #define X25519  "\x06\x03\x2b\x65\x6e"
 
+/** A data object, and whether it is there: C_GetAttributeValue's result. */
+CK_OBJECT_HANDLE data_object(CK_SESSION_HANDLE in, bool token, bool secret);
+CK_RV look_at(CK_SESSION_HANDLE in, CK_OBJECT_HANDLE object);
+
+/** A use of an AES key: what C_SignInit or C_Sign gives. */
+CK_RV mac(CK_SESSION_HANDLE in, CK_OBJECT_HANDLE key);
+
+/** Waits for a child of fork, which cannot fail the test: its exit code does. */
+void expect_child(pid_t child);
+
 /** A generic secret's or AES key's value: what C_GetAttributeValue gives, in `room` bytes at most. */
 CK_ULONG value_of(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, void *value, CK_ULONG room);
 CK_ULONG number_of(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);

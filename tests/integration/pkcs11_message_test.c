@@ -318,6 +318,43 @@ static void message_signatures_go_or_are_refused_at_once(void **state)
     FINE(p11->C_MessageVerifyFinal(session));
 }
 
+static void the_last_part_cannot_change_the_length_of_the_tag(void **state)
+{
+    CK_OBJECT_HANDLE key = aes_key_of(32);
+    CK_BYTE iv[12] = {1}, tag[16] = {0}, out[64];
+    CK_GCM_MESSAGE_PARAMS params = {iv, sizeof(iv), 0, CKG_NO_GENERATE, tag, 96};
+    CK_ULONG len = sizeof(out);
+
+    (void)state;
+    FINE(p11->C_MessageEncryptInit(session, MECHANISM(CKM_AES_GCM), key));
+    FINE(p11->C_EncryptMessageBegin(session, &params, sizeof(params), NULL, 0));
+    params.ulTagBits = 128;
+    RV(CKR_MECHANISM_PARAM_INVALID,
+       p11->C_EncryptMessageNext(session, &params, sizeof(params), TEXT("text"), out, &len, CKF_END_OF_MESSAGE));
+    FINE(p11->C_MessageEncryptFinal(session));
+}
+
+static void a_message_of_associated_data_alone_is_verified(void **state)
+{
+    CK_OBJECT_HANDLE key = aes_key_of(32);
+    CK_BYTE iv[12] = {1}, tag[16] = {0};
+    CK_GCM_MESSAGE_PARAMS params = {iv, sizeof(iv), 0, CKG_NO_GENERATE, tag, 128};
+    CK_ULONG len = 0;
+
+    (void)state;
+    FINE(p11->C_MessageEncryptInit(session, MECHANISM(CKM_AES_GCM), key));
+    FINE(p11->C_EncryptMessage(session, &params, sizeof(params), TEXT("seen by all"), NULL, 0, NULL, &len));
+    FINE(p11->C_MessageEncryptFinal(session));
+    FINE(p11->C_MessageDecryptInit(session, MECHANISM(CKM_AES_GCM), key));
+    FINE(p11->C_DecryptMessage(session, &params, sizeof(params), TEXT("seen by all"), NULL, 0, NULL, &len));
+    RV(CKR_AEAD_DECRYPT_FAILED,
+       p11->C_DecryptMessage(session, &params, sizeof(params), TEXT("seen by few"), NULL, 0, NULL, &len));
+    FINE(p11->C_DecryptMessageBegin(session, &params, sizeof(params), TEXT("seen by few")));
+    RV(CKR_AEAD_DECRYPT_FAILED,
+       p11->C_DecryptMessageNext(session, &params, sizeof(params), NULL, 0, NULL, &len, CKF_END_OF_MESSAGE));
+    FINE(p11->C_MessageDecryptFinal(session));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +368,8 @@ int main(void)
         user_test(parameters_of_messages_are_checked),
         user_test(the_order_of_message_calls_is_kept),
         user_test(message_signatures_go_or_are_refused_at_once),
+        user_test(the_last_part_cannot_change_the_length_of_the_tag),
+        user_test(a_message_of_associated_data_alone_is_verified),
     };
     return cmocka_run_group_tests(tests, pkcs11_begin, pkcs11_end);
 }

@@ -8,7 +8,7 @@
 
 #define ROOM 4096
 
-static CK_OBJECT_HANDLE data_object(CK_BBOOL token, const char *label)
+static CK_OBJECT_HANDLE labelled_data(CK_BBOOL token, const char *label)
 {
     CK_OBJECT_HANDLE object;
 
@@ -43,7 +43,7 @@ static CK_RV get(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
 
 static void data_comes_back_as_it_was_given(void **state)
 {
-    CK_OBJECT_HANDLE object = data_object(CK_TRUE, "data comes back");
+    CK_OBJECT_HANDLE object = labelled_data(CK_TRUE, "data comes back");
     CK_ULONG size = 0;
 
     (void)state;
@@ -542,7 +542,8 @@ static void copies_have_what_the_original_has_but_what_was_asked_for(void **stat
 
 static void read_only_sessions_leave_token_objects_alone(void **state)
 {
-    CK_OBJECT_HANDLE token = data_object(CK_TRUE, "read-only"), own = data_object(CK_FALSE, "read-only"), made, other;
+    CK_OBJECT_HANDLE token = labelled_data(CK_TRUE, "read-only"), own = labelled_data(CK_FALSE, "read-only"), made,
+                     other;
     CK_SESSION_HANDLE read_only = open_session(0);
 
     (void)state;
@@ -626,7 +627,7 @@ static void more_objects_than_a_page_are_each_found_once(void **state)
 
     (void)state;
     for (int i = 0; i < N; i++)
-        made[i] = data_object(i % 2, "many");
+        made[i] = labelled_data(i % 2, "many");
     assert_int_equal(search(session, TEMPLATE(A_TEXT(CKA_LABEL, "many")), found, N + 10), N);
     for (int i = 0; i < N; i++) {
         int times = 0;
@@ -677,7 +678,7 @@ static void objects_that_are_destroyed_during_a_search_do_no_harm(void **state)
 
     (void)state;
     for (int i = 0; i < N; i++)
-        made[i] = data_object(CK_FALSE, "vanishing");
+        made[i] = labelled_data(CK_FALSE, "vanishing");
     FINE(p11->C_FindObjectsInit(session, TEMPLATE(A_TEXT(CKA_LABEL, "vanishing"))));
     FINE(p11->C_FindObjects(session, found, 5, &n));
     for (int i = 0; i < N; i++)
@@ -692,7 +693,7 @@ static void objects_that_are_destroyed_during_a_search_do_no_harm(void **state)
 
 static void objects_of_one_session_are_seen_from_the_others(void **state)
 {
-    CK_OBJECT_HANDLE found[2], object = data_object(CK_FALSE, "seen");
+    CK_OBJECT_HANDLE found[2], object = labelled_data(CK_FALSE, "seen");
     CK_SESSION_HANDLE other = open_session(0);
 
     (void)state;
@@ -750,7 +751,7 @@ static void handles_of_destroyed_objects_are_never_given_again(void **state)
 
     (void)state;
     for (int i = 0; i < 50; i++) {
-        seen[i] = data_object(CK_FALSE, "handle");
+        seen[i] = labelled_data(CK_FALSE, "handle");
         for (int k = 0; k < i; k++)
             assert_int_not_equal(seen[k], seen[i]);
         FINE(p11->C_DestroyObject(session, seen[i]));

@@ -50,7 +50,7 @@ static CK_RV digest_key(struct session *session, const struct object_ref *key)
     hsm_attributes *attributes = NULL;
     size_t len;
 
-    TRY(object_facts(session->slot, key, &facts));
+    TRY(object_facts(session, key, &facts));
     const hsm_attributes *known = object_facts_attributes(facts);
     bool secret = hsm_attributes_uint(known, HSM_ATTR_CLASS, 0) == HSM_CLASS_SECRET_KEY;
     bool seen =
@@ -58,7 +58,7 @@ static CK_RV digest_key(struct session *session, const struct object_ref *key)
 
     object_facts_release(&facts);
     CHECK(secret && seen, CKR_KEY_INDIGESTIBLE);
-    HSM(hsm_object_get(session->slot->login, key->key, &VALUE, 1, &attributes));
+    LOGGED_IN(session, hsm_object_get(session->slot->login, key->key, &VALUE, 1, &attributes));
     const uint8_t *value = hsm_attributes_bytes(attributes, HSM_ATTR_VALUE, &len);
     CK_RV result = operation_update(session, OPERATION_DIGEST, value, len, NULL, NULL);
 

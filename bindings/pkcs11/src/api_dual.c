@@ -1,8 +1,6 @@
 /* Two operations over the same data at once (PKCS#11 2.40, 5.12): each part goes through one and then the other. */
 #include "operation.h"
 
-#include <stdlib.h>
-
 static CK_RV both_active(struct session *session, enum operation_kind first, enum operation_kind second)
 {
     struct operation *operation;
@@ -16,9 +14,12 @@ static CK_RV encrypt_and(CK_SESSION_HANDLE handle, enum operation_kind other, co
                          CK_BYTE *out, CK_ULONG *out_len)
 {
     CLEANUP(session_leave) struct session *session = NULL;
+    CLEANUP(input_copy_release) struct input_copy copy = {NULL, 0};
 
     TRY(session_enter(handle, &session));
     TRY(both_active(session, OPERATION_ENCRYPT, other));
+    if (part && out_len && part_len <= SIZE_MAX / 2)
+        TRY(input_apart(&part, part_len, out, *out_len, &copy));
     TRY(operation_update(session, OPERATION_ENCRYPT, part, part_len, out, out_len));
     return out ? operation_update(session, other, part, part_len, NULL, NULL) : CKR_OK;
 }

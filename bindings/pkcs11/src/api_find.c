@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include "attribute.h"
 #include "find.h"
+#include "login.h"
 #include "mechanism_object.h"
-#include "session.h"
 
 #define PAGE         64
 #define SEARCHES_MAX 5
@@ -18,6 +18,7 @@ struct find {
     hsm_find *searches[SEARCHES_MAX];
     size_t n_searches, current;
     uint64_t n_logins_ended;      /* when it began: it is over with its login */
+    CK_RV failed;                 /* what was lost with a page: the search cannot go on */
     CK_OBJECT_HANDLE *mechanisms; /* CKO_MECHANISM */
     size_t n_mechanisms, next_mechanism;
 };
@@ -65,7 +66,7 @@ static const struct part {
 
 static CK_RV open_search(struct session *session, struct find *find, const hsm_attribute *attributes, size_t n)
 {
-    HSM(hsm_find_open(session->slot->login, attributes, n, NULL, 0, &find->searches[find->n_searches]));
+    LOGGED_IN(session, hsm_find_open(session->slot->login, attributes, n, NULL, 0, &find->searches[find->n_searches]));
     find->n_searches++;
     return CKR_OK;
 }
@@ -113,7 +114,7 @@ static CK_RV open_part(struct session *session, struct find *find, const struct 
 
 static CK_RV open_searches(struct session *session, struct find *find)
 {
-    find->n_logins_ended = session_logins_ended(session);
+    find->n_logins_ended = session->n_logins_ended;
     if (find->wanted.nothing || session_login(session) == LOGIN_NONE)
         return CKR_OK;
     if (!find->wanted.claims_secret)
@@ -171,24 +172,22 @@ static CK_RV compare(struct session *session, hsm_key key, const hsm_attributes 
 {
     const struct template_made *wanted = &session->find->wanted;
     struct object_ref object = {.key = key};
-    CK_RV result = attributes_match(session->slot, &object, facts, wanted->claims, wanted->n_claims, match);
+    CK_RV result = attributes_match(session, &object, facts, wanted->claims, wanted->n_claims, match);
 
     *match = *match && result == CKR_OK;
     return result == CKR_OBJECT_HANDLE_INVALID ? CKR_OK : result;
 }
 
-/* A session object that has no handle yet was made by a call that is about to give it one. */
 static CK_RV take(struct session *session, struct page *page, size_t i, CK_OBJECT_HANDLE *handles, CK_ULONG *n)
 {
     hsm_attributes *attributes = page->attributes[i];
-    bool token = hsm_attributes_bool(attributes, HSM_ATTR_TOKEN, 1), match;
+    bool match;
 
     TRY(compare(session, page->keys[i], attributes, &match));
     if (!match)
         return CKR_OK;
     page->attributes[i] = NULL;
-    TRY(object_handle(session->slot, page->keys[i], token ? CK_INVALID_HANDLE : session->handle, attributes,
-                      &handles[*n]));
+    TRY(object_take_found(session, page->keys[i], attributes, &handles[*n]));
     (*n)++;
     return CKR_OK;
 }
@@ -199,12 +198,13 @@ static CK_RV find_page(struct session *session, CK_OBJECT_HANDLE *handles, CK_UL
     struct find *find = session->find;
     CK_ULONG room = max - *n;
 
-    HSM(hsm_find_next(find->searches[find->current], page.keys, page.attributes, room < PAGE ? room : PAGE, &page.n));
+    LOGGED_IN(session, hsm_find_next(find->searches[find->current], page.keys, page.attributes,
+                                     room < PAGE ? room : PAGE, &page.n));
     if (page.n == 0)
         find->current++;
-    for (size_t i = 0; i < page.n; i++)
-        TRY(take(session, &page, i, handles, n));
-    return CKR_OK;
+    for (size_t i = 0; i < page.n && find->failed == CKR_OK; i++)
+        find->failed = take(session, &page, i, handles, n);
+    return find->failed;
 }
 
 static CK_RV find_some(struct session *session, CK_OBJECT_HANDLE *handles, CK_ULONG max, CK_ULONG *n)
@@ -227,7 +227,8 @@ CK_RV C_FindObjects(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE_PTR phObject, C
     TRY(session_enter(hSession, &session));
     CHECK((phObject || ulMaxObjectCount == 0) && pulObjectCount, CKR_ARGUMENTS_BAD);
     CHECK(session->find, CKR_OPERATION_NOT_INITIALIZED);
-    if (session_logins_ended(session) != session->find->n_logins_ended) /* a page may be left from before */
+    CHECK(session->find->failed == CKR_OK, session->find->failed);
+    if (session->n_logins_ended != session->find->n_logins_ended) /* a page may be left from before */
         session->find->current = session->find->n_searches;
     CK_RV result = find_some(session, phObject, ulMaxObjectCount, &n);
 

@@ -7,18 +7,6 @@ static bool for_token(const struct template_made *template)
     return template_bool(template, HSM_ATTR_TOKEN, false);
 }
 
-/* Only a read-write session makes token objects. */
-static CK_RV check_session(const struct session *session, const struct template_made *template)
-{
-    CHECK(!for_token(template) || session->flags & CKF_RW_SESSION, CKR_SESSION_READ_ONLY);
-    return CKR_OK;
-}
-
-static CK_SESSION_HANDLE owner(const struct session *session, const struct template_made *template)
-{
-    return for_token(template) ? CK_INVALID_HANDLE : session->handle;
-}
-
 /* The class and type that a mechanism makes may stand in the template, where they must be right, or be left out. */
 static CK_RV expect(struct template_made *template, uint32_t type, const uint64_t *value)
 {
@@ -49,11 +37,10 @@ static CK_RV generate(struct session *session, const CK_MECHANISM *given, const 
     TRY(mechanism_check_offered(session->slot, mechanism->row, CKF_GENERATE));
     TRY(template_make(attributes, n, TEMPLATE_GENERATE, template));
     TRY(expect_key(template, HSM_CLASS_SECRET_KEY, hsm_mechanism_key_type(mechanism->hsm.type)));
-    TRY(check_session(session, template));
-    TRY(operation_result(
-        session, OPERATION_SIGN,
-        hsm_key_generate(session->slot->login, mechanism->hsm.type, template->attributes, template->n, &key)));
-    return object_handle(session->slot, key, owner(session, template), NULL, handle);
+    TRY(session_may_write(session, for_token(template)));
+    TRY(key_result(
+        session, hsm_key_generate(session->slot->login, mechanism->hsm.type, template->attributes, template->n, &key)));
+    return object_take_new(session, key, for_token(template), handle);
 }
 
 CK_RV C_GenerateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_ATTRIBUTE_PTR pTemplate,
@@ -91,13 +78,12 @@ static CK_RV generate_pair(struct session *session, struct pair *pair, CK_OBJECT
     TRY(template_settle(privates, hsm_mechanism_key_type(type)));
     TRY(expect_key(publics, HSM_CLASS_PUBLIC_KEY, hsm_mechanism_key_type(type)));
     TRY(expect_key(privates, HSM_CLASS_PRIVATE_KEY, hsm_mechanism_key_type(type)));
-    TRY(check_session(session, publics));
-    TRY(check_session(session, privates));
-    TRY(operation_result(session, OPERATION_SIGN,
-                         hsm_key_pair_generate(session->slot->login, type, publics->attributes, publics->n,
-                                               privates->attributes, privates->n, &public_key, &private_key)));
-    TRY(object_handle(session->slot, public_key, owner(session, publics), NULL, public_handle));
-    return object_handle(session->slot, private_key, owner(session, privates), NULL, private_handle);
+    TRY(session_may_write(session, for_token(publics)));
+    TRY(session_may_write(session, for_token(privates)));
+    TRY(key_result(session, hsm_key_pair_generate(session->slot->login, type, publics->attributes, publics->n,
+                                                  privates->attributes, privates->n, &public_key, &private_key)));
+    TRY(object_take_new(session, public_key, for_token(publics), public_handle));
+    return object_take_new(session, private_key, for_token(privates), private_handle);
 }
 
 CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_ATTRIBUTE_PTR pPublicKeyTemplate,
@@ -144,7 +130,7 @@ static CK_RV flag_of(struct session *session, const struct object_ref *key, uint
 {
     struct object_facts *facts;
 
-    TRY(object_facts(session->slot, key, &facts));
+    TRY(object_facts(session, key, &facts));
     *flag = hsm_attributes_bool(object_facts_attributes(facts), attribute, 0);
     object_facts_release(&facts);
     return CKR_OK;
@@ -175,9 +161,8 @@ static CK_RV wrap(struct session *session, const CK_MECHANISM *given, CK_OBJECT_
     TRY(wrapping_key(session, under, mechanism, CKF_WRAP, &wrapping));
     TRY(object_find_key(session->slot, handle, &key));
     size_t front = nonce_in_front(mechanism), len = wrapped && *wrapped_len > front ? *wrapped_len - front : 0;
-    CK_RV result = operation_result(
-        session, OPERATION_ENCRYPT,
-        hsm_wrap(session->slot->login, wrapping.key, &mechanism->hsm, key.key, len > 0 ? wrapped + front : NULL, &len));
+    CK_RV result = key_result(session, hsm_wrap(session->slot->login, wrapping.key, &mechanism->hsm, key.key,
+                                                len > 0 ? wrapped + front : NULL, &len));
 
     if (result == CKR_OK && wrapped && len + front > *wrapped_len)
         result = CKR_BUFFER_TOO_SMALL; /* only the length was asked for */
@@ -228,16 +213,15 @@ static CK_RV unwrap(struct session *session, struct mechanism *mechanism, CK_OBJ
     hsm_key key;
 
     TRY(wrapping_key(session, under, mechanism, CKF_UNWRAP, &unwrapping));
-    TRY(check_session(session, template));
+    TRY(session_may_write(session, for_token(template)));
     TRY(take_nonce(mechanism, &wrapped, &wrapped_len));
-    CK_RV result = operation_result(session, OPERATION_ENCRYPT,
-                                    hsm_unwrap(session->slot->login, unwrapping.key, &mechanism->hsm, wrapped,
-                                               wrapped_len, template->attributes, template->n, &key));
+    CK_RV result = key_result(session, hsm_unwrap(session->slot->login, unwrapping.key, &mechanism->hsm, wrapped,
+                                                  wrapped_len, template->attributes, template->n, &key));
 
     CHECK(result != CKR_DATA_LEN_RANGE, CKR_WRAPPED_KEY_LEN_RANGE);
     CHECK(result != CKR_ENCRYPTED_DATA_INVALID, CKR_WRAPPED_KEY_INVALID);
     TRY(result);
-    return object_handle(session->slot, key, owner(session, template), NULL, handle);
+    return object_take_new(session, key, for_token(template), handle);
 }
 
 CK_RV C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hUnwrappingKey,
@@ -305,13 +289,12 @@ static CK_RV derive(struct session *session, struct mechanism *mechanism, CK_OBJ
     TRY(object_find_key(session->slot, base, &from));
     TRY(key_check_use(session, &from, mechanism->row, CKF_DERIVE));
     TRY(find_second(session, mechanism));
-    TRY(check_session(session, template));
+    TRY(session_may_write(session, for_token(template)));
     TRY(settle_type(template));
     TRY(mechanism_set_key_len(mechanism, derived_len(template)));
-    TRY(operation_result(
-        session, OPERATION_SIGN,
-        hsm_derive(session->slot->login, from.key, &mechanism->hsm, template->attributes, template->n, &key)));
-    return object_handle(session->slot, key, owner(session, template), NULL, handle);
+    TRY(key_result(
+        session, hsm_derive(session->slot->login, from.key, &mechanism->hsm, template->attributes, template->n, &key)));
+    return object_take_new(session, key, for_token(template), handle);
 }
 
 CK_RV C_DeriveKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hBaseKey,

@@ -132,7 +132,7 @@ static CK_RV whole_begin(struct session *session, enum operation_kind kind, cons
     CK_ULONG room = *whole->out_len;
 
     *whole->out_len = whole->in_len;
-    if (!whole->out)
+    if (!whole->out && whole->in_len > 0) /* a message of associated data alone has no output to ask for */
         *operation = NULL;
     CHECK(!whole->out || room >= whole->in_len, CKR_BUFFER_TOO_SMALL);
     return CKR_OK;
@@ -228,6 +228,7 @@ static CK_RV message_begin(CK_SESSION_HANDLE handle, enum operation_kind kind, c
     hsm_mechanism mechanism = of_message(operation, &message, aad, aad_len);
 
     operation->n_pending = 0;
+    operation->mechanism.hsm.tag_len = mechanism.tag_len; /* the last part must say the same */
     return operation_result(session, kind,
                             hsm_operation_begin(session->slot->login,
                                                 encrypting ? HSM_OPERATION_ENCRYPT : HSM_OPERATION_DECRYPT,
@@ -246,7 +247,9 @@ static CK_RV end_encryption(struct session *session, struct operation *operation
     CK_RV result =
         operation_result(session, OPERATION_MESSAGE_ENCRYPT, hsm_operation_final(operation->parts, last, &len));
 
-    if (result == CKR_OK && len == out_len + message->tag_len) {
+    if (result == CKR_OK && len != out_len + message->tag_len)
+        result = CKR_DEVICE_ERROR;
+    if (result == CKR_OK) {
         if (out_len)
             memcpy(out, last, out_len);
         memcpy(message->tag, last + out_len, message->tag_len);
@@ -290,23 +293,34 @@ static CK_RV part_len(struct session *session, enum operation_kind kind, struct 
     return result == CKR_BUFFER_TOO_SMALL ? CKR_OK : result;
 }
 
+/* Where tag and nonce of the message are, as its first part said. */
+static CK_RV take_last(const struct operation *operation, const struct part *part, struct message *message)
+{
+    if (!part->last)
+        return CKR_OK;
+    TRY(take(operation, part->parameter, part->parameter_len, message));
+    return message->tag_len == operation->mechanism.hsm.tag_len ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+}
+
 static CK_RV go_on(struct session *session, enum operation_kind kind, struct operation *operation,
                    const struct part *part, size_t room)
 {
+    CLEANUP(input_copy_release) struct input_copy copy = {NULL, 0};
+    uint8_t none[1] = {0}, *out = part->out ? part->out : none;
+    const CK_BYTE *in = part->in;
     struct message message;
     size_t len = room;
-    uint8_t none[1] = {0};
 
-    TRY(operation_result(
-        session, kind, hsm_operation_update(operation->parts, part->in, part->in_len, room ? part->out : none, &len)));
+    TRY(take_last(operation, part, &message));
+    TRY(input_apart(&in, part->in_len, part->out, room, &copy));
+    TRY(operation_result(session, kind, hsm_operation_update(operation->parts, in, part->in_len, out, &len)));
     operation->n_pending += part->in_len - len;
     *part->out_len = len;
     if (!part->last)
         return CKR_OK;
-    TRY(take(operation, part->parameter, part->parameter_len, &message));
     TRY(kind == OPERATION_MESSAGE_ENCRYPT
-            ? end_encryption(session, operation, &message, part->out + len, operation->n_pending)
-            : end_decryption(session, operation, &message, part->out + len, operation->n_pending));
+            ? end_encryption(session, operation, &message, out + len, operation->n_pending)
+            : end_decryption(session, operation, &message, out + len, operation->n_pending));
     *part->out_len = len + operation->n_pending;
     return CKR_OK;
 }
@@ -331,7 +345,8 @@ static CK_RV message_next(CK_SESSION_HANDLE handle, enum operation_kind kind, co
     TRY(part_len(session, kind, operation, part, &needed));
     CK_ULONG room = *part->out_len;
 
-    if (!part->out || room < needed) {
+    /* The last part of a message without text has no output to ask for. */
+    if (part->out ? room < needed : needed > 0 || !part->last) {
         *part->out_len = needed;
         return part->out ? CKR_BUFFER_TOO_SMALL : CKR_OK;
     }

@@ -1,19 +1,13 @@
 /* Objects: made, copied, looked at, changed, destroyed. The node enforces what the standard says of attributes; here is
  * what sessions may do, and what lies between the two forms of an object. */
 #include "attribute_table.h"
+#include "login.h"
 #include "mechanism_object.h"
-#include "session.h"
 
 /* Objects that are made up here stay as they are. */
 static CK_RV check_real(CK_OBJECT_HANDLE handle)
 {
     return mechanism_object(handle) ? CKR_ACTION_PROHIBITED : CKR_OK;
-}
-
-static CK_RV may_write(const struct session *session, bool token)
-{
-    CHECK(!token || session->flags & CKF_RW_SESSION, CKR_SESSION_READ_ONLY);
-    return CKR_OK;
 }
 
 /* A result that the object is gone: its handle goes, too. */
@@ -26,21 +20,10 @@ static CK_RV note_gone(struct session *session, const struct object_ref *object,
 
 static CK_RV facts_of(struct session *session, const struct object_ref *object, struct object_facts **facts)
 {
-    return note_gone(session, object, object_facts(session->slot, object, facts));
+    return note_gone(session, object, object_facts(session, object, facts));
 }
 
 /* --- making --- */
-
-/* Gives a new object its handle. Without one nobody would ever destroy it. */
-static CK_RV take_new(struct session *session, hsm_key key, bool token, CK_OBJECT_HANDLE *handle)
-{
-    CK_SESSION_HANDLE owner = token ? CK_INVALID_HANDLE : session->handle;
-    CK_RV result = object_handle(session->slot, key, owner, NULL, handle);
-
-    if (result != CKR_OK)
-        (void)hsm_object_delete(session->slot->login, key);
-    return result;
-}
 
 static CK_RV compare_claims(struct session *session, const struct object_ref *object,
                             const struct template_made *template)
@@ -48,8 +31,8 @@ static CK_RV compare_claims(struct session *session, const struct object_ref *ob
     CLEANUP(object_facts_release) struct object_facts *facts = NULL;
     bool match;
 
-    TRY(object_facts(session->slot, object, &facts));
-    TRY(attributes_match(session->slot, object, object_facts_attributes(facts), template->claims, template->n_claims,
+    TRY(object_facts(session, object, &facts));
+    TRY(attributes_match(session, object, object_facts_attributes(facts), template->claims, template->n_claims,
                          &match));
     return match ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
 }
@@ -77,9 +60,9 @@ static CK_RV create(struct session *session, const struct template_made *templat
     CK_OBJECT_HANDLE made;
     hsm_key key;
 
-    TRY(may_write(session, token));
-    HSM(hsm_object_create(session->slot->login, template->attributes, template->n, &key));
-    TRY(take_new(session, key, token, &made));
+    TRY(session_may_write(session, token));
+    LOGGED_IN(session, hsm_object_create(session->slot->login, template->attributes, template->n, &key));
+    TRY(object_take_new(session, key, token, &made));
     TRY(check_claims(session, made, template));
     *handle = made;
     return CKR_OK;
@@ -121,11 +104,11 @@ static CK_RV copy(struct session *session, const struct object_ref *original, st
     bool token;
 
     TRY(settle_token(session, original, template, &token));
-    TRY(may_write(session, token));
-    TRY(note_gone(
-        session, original,
-        result_of(hsm_object_copy(session->slot->login, original->key, template->attributes, template->n, &key))));
-    return take_new(session, key, token, handle);
+    TRY(session_may_write(session, token));
+    TRY(note_gone(session, original,
+                  login_result(session, hsm_object_copy(session->slot->login, original->key, template->attributes,
+                                                        template->n, &key))));
+    return object_take_new(session, key, token, handle);
 }
 
 CK_RV C_CopyObject(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulCount,
@@ -153,8 +136,8 @@ CK_RV C_DestroyObject(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject)
     TRY(check_real(hObject));
     TRY(object_find(session->slot, hObject, &object));
     TRY(session_needs_user(session));
-    TRY(may_write(session, object.session == CK_INVALID_HANDLE));
-    TRY(note_gone(session, &object, result_of(hsm_object_delete(session->slot->login, object.key))));
+    TRY(session_may_write(session, object.session == CK_INVALID_HANDLE));
+    TRY(note_gone(session, &object, login_result(session, hsm_object_delete(session->slot->login, object.key))));
     object_forget(session->slot, &object);
     return CKR_OK;
 }
@@ -173,7 +156,7 @@ static CK_RV content_size(struct session *session, const struct object_ref *obje
         return CKR_OK;
     case HSM_CLASS_DATA:
     case HSM_CLASS_CERTIFICATE:
-        TRY(attributes_give(session->slot, object, facts, &value, 1));
+        TRY(attributes_give(session, object, facts, &value, 1));
         *size = value.ulValueLen;
         return CKR_OK;
     default: /* a private key is about as long as its public key tells */
@@ -221,7 +204,7 @@ CK_RV C_GetAttributeValue(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject, 
     TRY(object_find(session->slot, hObject, &object));
     TRY(facts_of(session, &object, &facts));
     return note_gone(session, &object,
-                     attributes_give(session->slot, &object, object_facts_attributes(facts), pTemplate, ulCount));
+                     attributes_give(session, &object, object_facts_attributes(facts), pTemplate, ulCount));
 }
 
 /* --- changing --- */
@@ -245,10 +228,11 @@ static CK_RV may_set(const struct session *session, const struct template_made *
 static CK_RV set(struct session *session, const struct object_ref *object, const struct template_made *template)
 {
     TRY(may_set(session, template));
-    TRY(may_write(session, object->session == CK_INVALID_HANDLE));
+    TRY(session_may_write(session, object->session == CK_INVALID_HANDLE));
     if (template->n == 0)
         return CKR_OK;
-    CK_RV result = result_of(hsm_object_set(session->slot->login, object->key, template->attributes, template->n));
+    CK_RV result =
+        login_result(session, hsm_object_set(session->slot->login, object->key, template->attributes, template->n));
 
     object_facts_forget(session->slot, object); /* also after a failure: an answer may have been lost */
     return note_gone(session, object, result);

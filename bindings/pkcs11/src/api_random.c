@@ -20,5 +20,5 @@ CK_RV C_GenerateRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR RandomData, CK_UL
     TRY(session_enter(hSession, &session));
     CHECK(RandomData || ulRandomLen == 0, CKR_ARGUMENTS_BAD);
     TRY(session_needs_user(session));
-    return operation_result(session, OPERATION_SIGN, hsm_random(session->slot->login, RandomData, ulRandomLen));
+    return login_result(session, hsm_random(session->slot->login, RandomData, ulRandomLen));
 }

@@ -66,13 +66,13 @@ CK_RV template_claim(struct template_made *made, CK_ATTRIBUTE_TYPE type, const v
 
 /* Writes values of an object into the caller's template as C_GetAttributeValue does (PKCS#11 2.40, 5.7.5), all of them
  * even when some fail: CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID, CKR_BUFFER_TOO_SMALL with
- * CK_UNAVAILABLE_INFORMATION in their place. `slot` and `object`: to read what is not among the facts (VALUE), which
+ * CK_UNAVAILABLE_INFORMATION in their place. `session` and `object`: to read what is not among the facts (VALUE), which
  * asks a node. */
-CK_RV attributes_give(struct slot *slot, const struct object_ref *object, const hsm_attributes *facts,
+CK_RV attributes_give(struct session *session, const struct object_ref *object, const hsm_attributes *facts,
                       CK_ATTRIBUTE *wanted, CK_ULONG n);
 
 /* Whether the object has all that was claimed. */
-CK_RV attributes_match(struct slot *slot, const struct object_ref *object, const hsm_attributes *facts,
+CK_RV attributes_match(struct session *session, const struct object_ref *object, const hsm_attributes *facts,
                        const CK_ATTRIBUTE *claims, size_t n, bool *match);
 
 /* Writes one value as C_GetAttributeValue does: its length alone when there is no buffer. CKR_BUFFER_TOO_SMALL. */

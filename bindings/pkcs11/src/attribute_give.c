@@ -4,11 +4,11 @@
 #include "attribute_table.h"
 #include "key_value.h"
 #include "mechanism.h"
-#include "slot.h"
+#include "login.h"
 
 /* What one call works with. */
 struct giving {
-    struct slot *slot;
+    struct session *session;
     const struct object_ref *object;
     const hsm_attributes *facts;
     uint64_t hsm_class, key_type;
@@ -179,7 +179,8 @@ static CK_RV ask_value(struct giving *giving)
     if (!giving->value_asked) {
         giving->value_asked = true;
         giving->value_result =
-            result_of(hsm_object_get(giving->slot->login, giving->object->key, VALUE, 1, &giving->value));
+            login_result(giving->session,
+                         hsm_object_get(giving->session->slot->login, giving->object->key, VALUE, 1, &giving->value));
     }
     return giving->value_result;
 }
@@ -283,10 +284,10 @@ static CK_RV give_all(struct giving *giving, CK_ATTRIBUTE *wanted, CK_ULONG n)
     return first;
 }
 
-CK_RV attributes_give(struct slot *slot, const struct object_ref *object, const hsm_attributes *facts,
+CK_RV attributes_give(struct session *session, const struct object_ref *object, const hsm_attributes *facts,
                       CK_ATTRIBUTE *wanted, CK_ULONG n)
 {
-    struct giving giving = {.slot = slot,
+    struct giving giving = {.session = session,
                             .object = object,
                             .facts = facts,
                             .hsm_class = hsm_attributes_uint(facts, HSM_ATTR_CLASS, 0),
@@ -302,11 +303,11 @@ CK_RV attributes_give(struct slot *slot, const struct object_ref *object, const 
 
 /* --- claims --- */
 
-static CK_RV match_one(struct slot *slot, const struct object_ref *object, const hsm_attributes *facts,
+static CK_RV match_one(struct session *session, const struct object_ref *object, const hsm_attributes *facts,
                        const CK_ATTRIBUTE *claim, uint8_t *room, bool *match)
 {
     CK_ATTRIBUTE actual = {claim->type, room, claim->ulValueLen};
-    CK_RV result = attributes_give(slot, object, facts, &actual, 1);
+    CK_RV result = attributes_give(session, object, facts, &actual, 1);
 
     CHECK(is_of_one_attribute(result), result);
     *match = result == CKR_OK && actual.ulValueLen == claim->ulValueLen &&
@@ -314,7 +315,7 @@ static CK_RV match_one(struct slot *slot, const struct object_ref *object, const
     return CKR_OK;
 }
 
-CK_RV attributes_match(struct slot *slot, const struct object_ref *object, const hsm_attributes *facts,
+CK_RV attributes_match(struct session *session, const struct object_ref *object, const hsm_attributes *facts,
                        const CK_ATTRIBUTE *claims, size_t n, bool *match)
 {
     CK_RV result = CKR_OK;
@@ -325,7 +326,7 @@ CK_RV attributes_match(struct slot *slot, const struct object_ref *object, const
         uint8_t *room = malloc(len);
 
         CHECK(room, CKR_HOST_MEMORY);
-        result = match_one(slot, object, facts, &claims[i], room, match);
+        result = match_one(session, object, facts, &claims[i], room, match);
         explicit_bzero(room, len);
         free(room);
     }

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <unistd.h>
-#include "session.h"
 
 struct credentials {
     char user[HSM_USER_NAME_MAX + 1];
@@ -54,36 +53,55 @@ bool login_is_configured(const struct slot *slot)
 
 /* --- the slot's state --- */
 
-static void set_state(struct slot *slot, enum login_state state)
+/* Under the module's lock. */
+static void leave_state(struct slot *slot)
+{
+    objects_of_login_end(slot);
+    slot->n_logins_ended++;
+    slot->state = LOGIN_NONE;
+}
+
+/* Under the module's lock. */
+static CK_RV check_sessions(const struct slot *slot, enum login_state wanted)
+{
+    CHECK(slot->n_sessions > 0, CKR_SESSION_CLOSED);
+    CHECK(wanted != LOGIN_OFFICER || slot->n_read_write == slot->n_sessions, CKR_SESSION_READ_ONLY_EXISTS);
+    return CKR_OK;
+}
+
+/* Sessions may have come and gone while a node was asked. */
+static CK_RV enter_state(struct slot *slot, enum login_state wanted)
 {
     module_lock();
-    if (state == LOGIN_NONE) {
-        objects_of_login_end(slot);
-        slot->n_logins_ended++;
-    }
-    slot->state = state;
+    CK_RV result = check_sessions(slot, wanted);
+
+    if (result == CKR_OK)
+        slot->state = wanted;
     module_unlock();
+    return result;
 }
 
 static CK_RV may_log_in(struct slot *slot, enum login_state wanted)
 {
     module_lock();
     enum login_state state = slot->state;
-    bool read_only = slot->n_read_write < slot->n_sessions;
+    CK_RV result = check_sessions(slot, wanted);
 
     module_unlock();
     CHECK(state != wanted, CKR_USER_ALREADY_LOGGED_IN);
     CHECK(state == LOGIN_NONE, CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
-    CHECK(wanted != LOGIN_OFFICER || !read_only, CKR_SESSION_READ_ONLY_EXISTS);
-    return CKR_OK;
+    return result;
 }
 
 /* A child of fork has its parent's login, which is not its own to end. */
 static void end_login(struct slot *slot)
 {
-    set_state(slot, LOGIN_NONE);
+    module_lock();
+    leave_state(slot);
+    module_unlock();
     if (slot->login_process == getpid())
         (void)hsm_logout(slot->login); /* a node that cannot be reached lets it expire */
+    (void)hsm_login_forget(slot->login);
 }
 
 void login_end_unused(struct slot *slot)
@@ -98,9 +116,29 @@ void login_end_unused(struct slot *slot)
     pthread_mutex_unlock(&slot->login_lock);
 }
 
-void login_expired(struct slot *slot)
+/* Another thread may have logged in anew since the call began. */
+static void expired(struct session *session)
 {
-    set_state(slot, LOGIN_NONE);
+    struct slot *slot = session->slot;
+
+    module_lock();
+    if (slot->n_logins_ended == session->n_logins_ended && slot->state != LOGIN_NONE)
+        leave_state(slot);
+    module_unlock();
+}
+
+CK_RV login_result(struct session *session, hsm_status status)
+{
+    switch (status) {
+    case HSM_TICKET_EXPIRED:
+        expired(session);
+        return result_of(status);
+    case HSM_LOGIN_FAILED: /* of a password file that is not right at the moment */
+    case HSM_USER_LOCKED:
+        return result_as(CKR_USER_NOT_LOGGED_IN);
+    default:
+        return result_of(status);
+    }
 }
 
 /* --- logging in --- */
@@ -110,10 +148,7 @@ static CK_RV check_role(struct slot *slot, enum login_state wanted)
     hsm_login_info info = {.size = sizeof(info)};
 
     HSM(hsm_session_login_info(slot->login, &info));
-    if (info.role == (wanted == LOGIN_OFFICER ? HSM_ROLE_ADMIN : HSM_ROLE_USER))
-        return CKR_OK;
-    (void)hsm_logout(slot->login);
-    return CKR_USER_TYPE_INVALID;
+    return info.role == (wanted == LOGIN_OFFICER ? HSM_ROLE_ADMIN : HSM_ROLE_USER) ? CKR_OK : CKR_USER_TYPE_INVALID;
 }
 
 static CK_RV log_in(struct slot *slot, const struct credentials *credentials, enum login_state wanted)
@@ -122,10 +157,14 @@ static CK_RV log_in(struct slot *slot, const struct credentials *credentials, en
         HSM(hsm_login_kept(slot->login, credentials->user, credentials->password, credentials->password_len));
     else
         HSM(hsm_login_default(slot->login));
-    TRY(check_role(slot, wanted));
     slot->login_process = getpid();
-    set_state(slot, wanted);
-    return CKR_OK;
+    CK_RV result = check_role(slot, wanted);
+
+    if (result == CKR_OK)
+        result = enter_state(slot, wanted);
+    if (result != CKR_OK)
+        (void)hsm_logout(slot->login);
+    return result;
 }
 
 static CK_RV log_in_once(struct slot *slot, const struct credentials *credentials, enum login_state wanted)
@@ -221,15 +260,16 @@ CK_RV C_Logout(CK_SESSION_HANDLE hSession)
 /* --- changing passwords --- */
 
 /* The officer makes a user, or gives one a new password: "user:password". */
-static CK_RV give_password(struct slot *slot, const struct credentials *credentials)
+static CK_RV give_password(struct session *session, const struct credentials *credentials)
 {
+    struct slot *slot = session->slot;
     hsm_status status = hsm_user_create(slot->login, credentials->user, credentials->password,
                                         credentials->password_len, HSM_ROLE_USER);
 
     if (status == HSM_ALREADY_EXISTS)
         status = hsm_user_change_password(slot->login, credentials->user, NULL, 0, credentials->password,
                                           credentials->password_len);
-    return result_of(status);
+    return login_result(session, status);
 }
 
 CK_RV C_InitPIN(CK_SESSION_HANDLE hSession, CK_CHAR_PTR pPin, CK_ULONG ulPinLen)
@@ -241,10 +281,10 @@ CK_RV C_InitPIN(CK_SESSION_HANDLE hSession, CK_CHAR_PTR pPin, CK_ULONG ulPinLen)
     CHECK(pPin, CKR_ARGUMENTS_BAD);
     CHECK(session_login(session) == LOGIN_OFFICER, CKR_USER_NOT_LOGGED_IN);
     TRY(take_pin(session->slot, pPin, ulPinLen, &credentials));
-    return give_password(session->slot, &credentials);
+    return give_password(session, &credentials);
 }
 
-/* Whose password the login of the slot can change: without one, the old password is asked first. */
+/* Whoever knows the old password may change it, logged in or not. */
 static CK_RV change_password(struct slot *slot, const struct credentials *before, const struct credentials *after)
 {
     hsm_session *other = NULL;
@@ -261,6 +301,29 @@ static CK_RV change_password(struct slot *slot, const struct credentials *before
     return result;
 }
 
+/* A new password ends the user's logins everywhere: the slot's goes on with it, and keeps its session objects. */
+static CK_RV renew_login(struct slot *slot, const struct credentials *changed)
+{
+    hsm_login_info info = {.size = sizeof(info)};
+
+    if (hsm_session_login_info(slot->login, &info) != HSM_OK || strcmp(info.user, changed->user) != 0)
+        return CKR_OK;
+    HSM(hsm_login_kept(slot->login, changed->user, changed->password, changed->password_len));
+    slot->login_process = getpid();
+    return CKR_OK;
+}
+
+static CK_RV set_password(struct slot *slot, const struct credentials *before, const struct credentials *after)
+{
+    pthread_mutex_lock(&slot->login_lock);
+    CK_RV result = change_password(slot, before, after);
+
+    if (result == CKR_OK)
+        result = renew_login(slot, after);
+    pthread_mutex_unlock(&slot->login_lock);
+    return result;
+}
+
 CK_RV C_SetPIN(CK_SESSION_HANDLE hSession, CK_CHAR_PTR pOldPin, CK_ULONG ulOldLen, CK_CHAR_PTR pNewPin,
                CK_ULONG ulNewLen)
 {
@@ -271,7 +334,8 @@ CK_RV C_SetPIN(CK_SESSION_HANDLE hSession, CK_CHAR_PTR pOldPin, CK_ULONG ulOldLe
     CHECK(pOldPin && pNewPin, CKR_ARGUMENTS_BAD);
     CHECK(session->flags & CKF_RW_SESSION, CKR_SESSION_READ_ONLY);
     TRY(take_pin(session->slot, pOldPin, ulOldLen, &before));
-    after.password = pNewPin; /* of the same user, whose name may stand in front again */
+    after = before; /* of the same user, whose name may stand in front again */
+    after.password = pNewPin;
     after.password_len = ulNewLen;
     size_t name_len = strlen(before.user);
 
@@ -280,7 +344,7 @@ CK_RV C_SetPIN(CK_SESSION_HANDLE hSession, CK_CHAR_PTR pOldPin, CK_ULONG ulOldLe
         after.password_len -= name_len + 1;
     }
     CHECK(after.password_len <= HSM_PASSWORD_MAX, CKR_PIN_LEN_RANGE);
-    return change_password(session->slot, &before, &after);
+    return set_password(session->slot, &before, &after);
 }
 
 /* A token is initialized by those who run the cluster (hsm cluster initialize), never by a program that uses it: it

@@ -1,13 +1,16 @@
 /* Logins: whose credentials a slot uses. */
 #pragma once
 
-#include "slot.h"
+#include "session.h"
 
 /* Ends the login when the last session of the slot has gone. */
 void login_end_unused(struct slot *slot);
 
-/* A node said that the login has expired: the application may log in again. */
-void login_expired(struct slot *slot);
+/* Results of calls with the slot's login: as result_of. When the login has ended for good, the application is logged
+ * out, and may log in again; when its password is refused for the moment, it is told so and stays as it is. */
+CK_RV login_result(struct session *session, hsm_status status);
+
+#define LOGGED_IN(session, call) TRY(login_result((session), (call)))
 
 /* Whether user and password are configured, so that C_Login needs no PIN. */
 bool login_is_configured(const struct slot *slot);

@@ -17,6 +17,9 @@
 /* Results of the library in the standard's words; what failed is noted for HSM_PKCS11_LOG. */
 CK_RV result_of(hsm_status status);
 
+/* The same, where other words fit better: notes the failure and returns `result`. */
+CK_RV result_as(CK_RV result);
+
 #define HSM(call) TRY(result_of(call))
 
 /* The module's lock: for tables of slots, sessions and objects. */

@@ -1,12 +1,17 @@
 /* The table of handles, and what is known of the objects for a moment. */
 #include "object.h"
 
+#include <search.h>
 #include <stdlib.h>
 #include <time.h>
-#include "slot.h"
+#include "login.h"
+#include "session.h"
 
 /* How long attributes are taken for what they were: others may change them, and a program sees it this much later. */
 #define FACTS_MS 2000
+
+/* So many objects have their attributes kept: a program that looks at all that there are does not fill its memory. */
+#define FACTS_MAX 4096
 
 struct object_facts {
     unsigned n_users; /* guarded by the module's lock */
@@ -24,12 +29,15 @@ static uint64_t now_ms(void)
 
 /* --- facts --- */
 
+/* Takes over `attributes`; NULL when there is no memory. */
 static struct object_facts *facts_new(hsm_attributes *attributes)
 {
-    struct object_facts *facts = attributes ? malloc(sizeof(*facts)) : NULL;
+    struct object_facts *facts = malloc(sizeof(*facts));
 
     if (facts)
         *facts = (struct object_facts){1, now_ms(), attributes};
+    else
+        hsm_attributes_free(attributes);
     return facts;
 }
 
@@ -55,115 +63,171 @@ void object_facts_release(struct object_facts **facts)
     *facts = NULL;
 }
 
-/* --- the table --- */
+/* --- the table; all under the module's lock --- */
 
-static size_t hash_of(const hsm_key *key)
+static int compare_handles(const void *left, const void *right)
 {
-    size_t hash;
+    CK_OBJECT_HANDLE a = ((const struct object *)left)->handle, b = ((const struct object *)right)->handle;
 
-    memcpy(&hash, key->id, sizeof(hash)); /* ids are random */
-    return hash;
+    return (a > b) - (a < b);
 }
 
-/* Where a key's index is, or would be. */
-static size_t *place_of(const struct object_table *table, const hsm_key *key)
+static int compare_keys(const void *left, const void *right)
 {
-    size_t i = hash_of(key) & (table->n_slots - 1);
-
-    while (table->slots[i] && !hsm_key_equal(table->objects[table->slots[i] - 1].key, *key))
-        i = (i + 1) & (table->n_slots - 1);
-    return &table->slots[i];
+    return memcmp(((const struct object *)left)->key.id, ((const struct object *)right)->key.id, HSM_ID_LEN);
 }
 
-static CK_RV grow_slots(struct object_table *table)
+static struct object *object_at(struct object_table *table, CK_OBJECT_HANDLE handle)
 {
-    size_t n = table->n_slots ? 2 * table->n_slots : 256;
-    size_t *slots = calloc(n, sizeof(*slots)), *old = table->slots;
+    const struct object wanted = {.handle = handle};
+    struct object **found = tfind(&wanted, &table->by_handle, compare_handles);
 
-    CHECK(slots, CKR_HOST_MEMORY);
-    table->slots = slots;
-    table->n_slots = n;
-    /* The newest handle of a key is the one that counts: the others are of logins that ended. */
-    for (size_t i = 0; i < table->n; i++)
-        *place_of(table, &table->objects[i].key) = i + 1;
-    free(old);
+    return found ? *found : NULL;
+}
+
+static struct object *object_of(struct object_table *table, const hsm_key *key)
+{
+    const struct object wanted = {.key = *key};
+    struct object **found = tfind(&wanted, &table->by_key, compare_keys);
+
+    return found ? *found : NULL;
+}
+
+static struct object_list *list_of(struct object_table *table, CK_SESSION_HANDLE session)
+{
+    return session == CK_INVALID_HANDLE ? &table->of_token : &table->of_sessions;
+}
+
+static CK_RV add(struct object_table *table, const hsm_key *key, CK_SESSION_HANDLE session, struct object **added)
+{
+    struct object *object = calloc(1, sizeof(*object));
+
+    CHECK(object, CKR_HOST_MEMORY);
+    *object = (struct object){.handle = table->last + 1, .key = *key, .session = session, .secret = true};
+    if (!tsearch(object, &table->by_handle, compare_handles)) {
+        free(object);
+        return CKR_HOST_MEMORY;
+    }
+    if (!tsearch(object, &table->by_key, compare_keys)) {
+        tdelete(object, &table->by_handle, compare_handles);
+        free(object);
+        return CKR_HOST_MEMORY;
+    }
+    table->last++;
+    TAILQ_INSERT_TAIL(list_of(table, session), object, place);
+    *added = object;
     return CKR_OK;
 }
 
-static CK_RV grow_objects(struct object_table *table)
+static void drop_facts(struct object_table *table, struct object *object)
 {
-    size_t room = table->room ? 2 * table->room : 128;
-    struct object *objects = reallocarray(table->objects, room, sizeof(*objects));
-
-    CHECK(objects, CKR_HOST_MEMORY);
-    table->objects = objects;
-    table->room = room;
-    return CKR_OK;
-}
-
-static CK_RV make_room(struct object_table *table)
-{
-    if (table->n == table->room)
-        TRY(grow_objects(table));
-    if (2 * table->n >= table->n_slots)
-        TRY(grow_slots(table));
-    return CKR_OK;
-}
-
-static void set_facts(struct object *object, struct object_facts *facts)
-{
-    if (!facts)
+    if (!object->facts)
         return;
+    TAILQ_REMOVE(&table->with_facts, object, facts_place);
+    table->n_with_facts--;
     facts_drop(object->facts);
+    object->facts = NULL;
+}
+
+static void set_facts(struct object_table *table, struct object *object, struct object_facts *facts)
+{
+    drop_facts(table, object);
     object->facts = facts;
     object->secret = hsm_attributes_bool(facts->attributes, HSM_ATTR_PRIVATE, 1);
+    TAILQ_INSERT_TAIL(&table->with_facts, object, facts_place);
+    if (++table->n_with_facts > FACTS_MAX)
+        drop_facts(table, TAILQ_FIRST(&table->with_facts));
 }
 
-static CK_RV handle_of(struct object_table *table, hsm_key key, CK_SESSION_HANDLE session, struct object_facts *facts,
-                       CK_OBJECT_HANDLE *handle)
+static void end(struct object_table *table, struct object *object)
 {
-    TRY(make_room(table));
-    size_t *place = place_of(table, &key);
-
-    if (*place == 0 || table->objects[*place - 1].gone) {
-        table->objects[table->n] = (struct object){.key = key, .session = session, .secret = true};
-        *place = ++table->n;
-        table->n_of_sessions += session != CK_INVALID_HANDLE;
-    }
-    set_facts(&table->objects[*place - 1], facts);
-    *handle = *place;
-    return CKR_OK;
+    drop_facts(table, object);
+    tdelete(object, &table->by_handle, compare_handles);
+    tdelete(object, &table->by_key, compare_keys);
+    TAILQ_REMOVE(list_of(table, object->session), object, place);
+    free(object);
 }
 
-CK_RV object_handle(struct slot *slot, hsm_key key, CK_SESSION_HANDLE session, hsm_attributes *attributes,
-                    CK_OBJECT_HANDLE *handle)
+static void set_owner(struct object_table *table, struct object *object, CK_SESSION_HANDLE session)
 {
-    struct object_facts *facts = facts_new(attributes);
+    TAILQ_REMOVE(list_of(table, object->session), object, place);
+    object->session = session;
+    TAILQ_INSERT_TAIL(list_of(table, session), object, place);
+}
 
-    if (attributes && !facts)
-        hsm_attributes_free(attributes);
+void object_table_begin(struct object_table *table)
+{
+    TAILQ_INIT(&table->of_token);
+    TAILQ_INIT(&table->of_sessions);
+    TAILQ_INIT(&table->with_facts);
+}
+
+static void end_all(struct object_table *table, struct object_list *list)
+{
+    while (!TAILQ_EMPTY(list))
+        end(table, TAILQ_FIRST(list));
+}
+
+void object_table_release(struct object_table *table)
+{
+    end_all(table, &table->of_token);
+    end_all(table, &table->of_sessions);
+}
+
+/* --- handles --- */
+
+/* The object of a key, known already or not, for a call whose login has not ended meanwhile. */
+static CK_RV enter(struct session *session, const hsm_key *key, CK_SESSION_HANDLE owner, struct object **object)
+{
+    struct object_table *table = &session->slot->objects;
+
+    CHECK(session->n_logins_ended == session->slot->n_logins_ended, CKR_USER_NOT_LOGGED_IN);
+    *object = object_of(table, key);
+    return *object ? CKR_OK : add(table, key, owner, object);
+}
+
+CK_RV object_take_new(struct session *session, hsm_key key, bool token, CK_OBJECT_HANDLE *handle)
+{
+    CK_SESSION_HANDLE owner = token ? CK_INVALID_HANDLE : session->handle;
+    struct object *object;
+
     module_lock();
-    CK_RV result = handle_of(&slot->objects, key, session, facts, handle);
+    CK_RV result = enter(session, &key, owner, &object);
 
-    if (result != CKR_OK)
-        facts_drop(facts);
+    if (result == CKR_OK) {
+        *handle = object->handle;
+        set_owner(&session->slot->objects, object, owner); /* another session may have found it already */
+    }
     module_unlock();
+    if (result == CKR_HOST_MEMORY)
+        (void)hsm_object_delete(session->slot->login, key);
     return result;
 }
 
-/* Under the module's lock. */
-static struct object *object_at(struct slot *slot, CK_OBJECT_HANDLE handle)
+CK_RV object_take_found(struct session *session, hsm_key key, hsm_attributes *attributes, CK_OBJECT_HANDLE *handle)
 {
-    struct object_table *table = &slot->objects;
-    struct object *object = handle > 0 && handle <= table->n ? &table->objects[handle - 1] : NULL;
+    bool token = hsm_attributes_bool(attributes, HSM_ATTR_TOKEN, 1);
+    struct object_facts *facts = facts_new(attributes);
+    struct object *object;
 
-    return object && !object->gone ? object : NULL;
+    CHECK(facts, CKR_HOST_MEMORY);
+    module_lock();
+    CK_RV result = enter(session, &key, token ? CK_INVALID_HANDLE : session->handle, &object);
+
+    if (result == CKR_OK) {
+        *handle = object->handle;
+        set_facts(&session->slot->objects, object, facts);
+    } else {
+        facts_drop(facts);
+    }
+    module_unlock();
+    return result;
 }
 
 CK_RV object_find(struct slot *slot, CK_OBJECT_HANDLE handle, struct object_ref *object)
 {
     module_lock();
-    const struct object *found = object_at(slot, handle);
+    const struct object *found = object_at(&slot->objects, handle);
 
     if (found)
         *object = (struct object_ref){handle, found->key, found->session};
@@ -176,125 +240,109 @@ CK_RV object_find_key(struct slot *slot, CK_OBJECT_HANDLE handle, struct object_
     return object_find(slot, handle, object) == CKR_OK ? CKR_OK : CKR_KEY_HANDLE_INVALID;
 }
 
-struct object_facts *object_facts_known(struct slot *slot, const struct object_ref *object)
+/* --- looking at objects --- */
+
+static struct object_facts *look(struct slot *slot, const struct object_ref *object, unsigned *n_changes)
 {
     module_lock();
-    struct object *found = object_at(slot, object->handle);
+    struct object *found = object_at(&slot->objects, object->handle);
     struct object_facts *facts = found ? found->facts : NULL;
 
+    *n_changes = found ? found->n_changes : 0;
     if (facts)
         facts->n_users++;
     module_unlock();
     return facts;
 }
 
-static CK_RV read_facts(struct slot *slot, const struct object_ref *object, struct object_facts **facts)
+struct object_facts *object_facts_known(struct slot *slot, const struct object_ref *object)
 {
+    unsigned n_changes;
+
+    return look(slot, object, &n_changes);
+}
+
+static CK_RV read_facts(struct session *session, const struct object_ref *object, unsigned n_changes,
+                        struct object_facts **facts)
+{
+    struct object_table *table = &session->slot->objects;
     hsm_attributes *attributes = NULL;
 
-    HSM(hsm_object_get(slot->login, object->key, NULL, 0, &attributes));
+    LOGGED_IN(session, hsm_object_get(session->slot->login, object->key, NULL, 0, &attributes));
     *facts = facts_new(attributes);
-    if (!*facts) {
-        hsm_attributes_free(attributes);
-        return CKR_HOST_MEMORY;
-    }
+    CHECK(*facts, CKR_HOST_MEMORY);
     module_lock();
-    struct object *found = object_at(slot, object->handle);
+    struct object *found = object_at(table, object->handle);
 
-    if (found) {
+    if (found && found->n_changes == n_changes) {
         (*facts)->n_users++;
-        set_facts(found, *facts);
+        set_facts(table, found, *facts);
     }
     module_unlock();
     return CKR_OK;
 }
 
-CK_RV object_facts(struct slot *slot, const struct object_ref *object, struct object_facts **facts)
+CK_RV object_facts(struct session *session, const struct object_ref *object, struct object_facts **facts)
 {
-    *facts = object_facts_known(slot, object);
+    unsigned n_changes;
+
+    *facts = look(session->slot, object, &n_changes);
     if (*facts && now_ms() - (*facts)->read_ms < FACTS_MS)
         return CKR_OK;
     object_facts_release(facts);
-    return read_facts(slot, object, facts);
+    return read_facts(session, object, n_changes, facts);
 }
+
+/* --- what changes and ends --- */
 
 void object_facts_forget(struct slot *slot, const struct object_ref *object)
 {
     module_lock();
-    struct object *found = object_at(slot, object->handle);
+    struct object *found = object_at(&slot->objects, object->handle);
 
     if (found) {
-        facts_drop(found->facts);
-        found->facts = NULL;
+        found->n_changes++;
+        drop_facts(&slot->objects, found);
     }
     module_unlock();
-}
-
-/* --- what ends --- */
-
-/* Under the module's lock. The index stays in the hash table, so that searches for others pass over it. */
-static void end(struct object_table *table, struct object *object)
-{
-    facts_drop(object->facts);
-    object->facts = NULL;
-    object->gone = true;
-    table->n_of_sessions -= object->session != CK_INVALID_HANDLE;
 }
 
 void object_forget(struct slot *slot, const struct object_ref *object)
 {
     module_lock();
-    struct object *found = object_at(slot, object->handle);
+    struct object *found = object_at(&slot->objects, object->handle);
 
     if (found)
         end(&slot->objects, found);
     module_unlock();
 }
 
-/* The newest object of a session that is left; under the module's lock. */
-static struct object *object_of_session(struct object_table *table, CK_SESSION_HANDLE session)
-{
-    for (size_t i = table->n_of_sessions > 0 ? table->n : 0; i > 0; i--)
-        if (table->objects[i - 1].session == session && !table->objects[i - 1].gone)
-            return &table->objects[i - 1];
-    return NULL;
-}
-
-static bool take_object_of_session(struct slot *slot, CK_SESSION_HANDLE session, hsm_key *key)
-{
-    module_lock();
-    struct object *found = object_of_session(&slot->objects, session);
-
-    if (found) {
-        *key = found->key;
-        end(&slot->objects, found);
-    }
-    module_unlock();
-    return found != NULL;
-}
-
+/* Both forget it under the lock, so that no search takes it up again in between. */
 void objects_of_session_end(struct slot *slot, CK_SESSION_HANDLE session)
 {
-    hsm_key key;
+    struct object *next;
 
-    while (session != CK_INVALID_HANDLE && take_object_of_session(slot, session, &key))
-        (void)hsm_object_delete(slot->login, key); /* a login that ended took it along */
+    module_lock();
+    for (struct object *object = TAILQ_FIRST(&slot->objects.of_sessions); object; object = next) {
+        next = TAILQ_NEXT(object, place);
+        if (object->session != session)
+            continue;
+        (void)hsm_session_forget_object(slot->login, object->key); /* a login that ended took it along */
+        end(&slot->objects, object);
+    }
+    module_unlock();
 }
 
+/* Session objects are sealed for the login, private or not. */
 void objects_of_login_end(struct slot *slot)
 {
     struct object_table *table = &slot->objects;
+    struct object *next;
 
-    for (size_t i = 0; i < table->n; i++)
-        if (!table->objects[i].gone && table->objects[i].secret)
-            end(table, &table->objects[i]);
-}
-
-void object_table_release(struct object_table *table)
-{
-    for (size_t i = 0; i < table->n; i++)
-        facts_drop(table->objects[i].facts);
-    free(table->objects);
-    free(table->slots);
-    *table = (struct object_table){0};
+    end_all(table, &table->of_sessions);
+    for (struct object *object = TAILQ_FIRST(&table->of_token); object; object = next) {
+        next = TAILQ_NEXT(object, place);
+        if (object->secret)
+            end(table, object);
+    }
 }

@@ -6,27 +6,20 @@
 
 /* --- results --- */
 
+CK_RV key_result(struct session *session, hsm_status status)
+{
+    return status == HSM_OBJECT_NOT_FOUND ? result_as(CKR_KEY_HANDLE_INVALID) : login_result(session, status);
+}
+
 CK_RV operation_result(struct session *session, enum operation_kind kind, hsm_status status)
 {
-    bool deciphering = kind == OPERATION_DECRYPT || kind == OPERATION_MESSAGE_DECRYPT;
+    bool message = kind == OPERATION_MESSAGE_DECRYPT;
 
-    switch (status) {
-    case HSM_OBJECT_NOT_FOUND:
-        (void)result_of(status);
-        return CKR_KEY_HANDLE_INVALID;
-    case HSM_DATA_LENGTH:
-    case HSM_TOO_LARGE:
-        (void)result_of(status);
-        return deciphering ? CKR_ENCRYPTED_DATA_LEN_RANGE : CKR_DATA_LEN_RANGE;
-    case HSM_CIPHERTEXT_INVALID:
-        (void)result_of(status);
-        return kind == OPERATION_MESSAGE_DECRYPT ? CKR_AEAD_DECRYPT_FAILED : CKR_ENCRYPTED_DATA_INVALID;
-    case HSM_TICKET_EXPIRED:
-        login_expired(session->slot);
-        return result_of(status);
-    default:
-        return result_of(status);
-    }
+    if (status == HSM_CIPHERTEXT_INVALID && message)
+        return result_as(CKR_AEAD_DECRYPT_FAILED);
+    if ((status == HSM_DATA_LENGTH || status == HSM_TOO_LARGE) && (message || kind == OPERATION_DECRYPT))
+        return result_as(CKR_ENCRYPTED_DATA_LEN_RANGE);
+    return key_result(session, status);
 }
 
 CK_RV operation_done(struct operation *operation, CK_RV result)
@@ -98,7 +91,7 @@ CK_RV key_check_use(struct session *session, const struct object_ref *key, const
         object_facts_release(&facts);
     if (result == CKR_OK)
         return CKR_OK;
-    TRY(object_facts(session->slot, key, &facts));
+    TRY(object_facts(session, key, &facts));
     result = check_facts(object_facts_attributes(facts), row, use);
     object_facts_release(&facts);
     return result;
@@ -167,7 +160,7 @@ static CK_RV output_of_key(struct session *session, const struct operation *oper
 {
     struct object_facts *facts;
 
-    TRY(object_facts(session->slot, &operation->key, &facts));
+    TRY(object_facts(session, &operation->key, &facts));
     const hsm_attributes *attributes = object_facts_attributes(facts);
 
     if (rule == OUTPUT_MODULUS)
@@ -185,7 +178,7 @@ static size_t tag_len(const struct mechanism *mechanism)
     return mechanism->hsm.hash ? hsm_hash_len(mechanism->hsm.hash) : 16;
 }
 
-/* Of what goes in, `taken` bytes come out in blocks; the rest of a block waits. */
+/* PKCS#7: always at least one byte more. */
 static size_t padded(size_t len, size_t block_len)
 {
     return block_len ? (len / block_len + 1) * block_len : len;
@@ -248,7 +241,36 @@ static CK_RV check_data_len(const struct operation *operation, size_t len)
 
 /* --- single-part --- */
 
-/* A result that was computed and did not fit waits for a larger buffer. */
+static CK_RV digest_of(const CK_BYTE *data, size_t data_len, uint8_t digest[HSM_DIGEST_MAX])
+{
+    size_t len = HSM_DIGEST_MAX;
+
+    return result_of(hsm_digest(HSM_HASH_SHA256, data, data_len, digest, &len));
+}
+
+static void forget_result(struct operation *operation)
+{
+    if (operation->result)
+        explicit_bzero(operation->result, operation->result_len);
+    free(operation->result);
+    operation->result = NULL;
+    operation->result_len = 0;
+    operation->result_known = false;
+}
+
+/* A result waits for a larger buffer only as long as the data is the same. */
+static CK_RV keep_result_of(struct operation *operation, const CK_BYTE *data, size_t data_len)
+{
+    uint8_t digest[HSM_DIGEST_MAX];
+
+    if (!operation->result_known)
+        return CKR_OK;
+    TRY(digest_of(data, data_len, digest));
+    if (memcmp(digest, operation->result_of, hsm_hash_len(HSM_HASH_SHA256)) != 0)
+        forget_result(operation);
+    return CKR_OK;
+}
+
 static CK_RV give_result(struct operation *operation, CK_BYTE *out, CK_ULONG *out_len)
 {
     CK_ULONG room = *out_len;
@@ -269,12 +291,16 @@ static void give_nonce(struct mechanism *mechanism)
 static CK_RV call_aside(struct session *session, enum operation_kind kind, struct operation *operation,
                         single_part call, const CK_BYTE *data, size_t data_len, size_t room)
 {
+    size_t len = room;
+
+    TRY(digest_of(data, data_len, operation->result_of));
     operation->result = malloc(room ? room : 1);
     CHECK(operation->result, CKR_HOST_MEMORY);
-    operation->result_len = room;
+    operation->result_len = room; /* what is to be wiped */
     TRY(operation_result(session, kind,
                          call(session->slot->login, operation->key.key, &operation->mechanism.hsm, data, data_len,
-                              operation->result, &operation->result_len)));
+                              operation->result, &len)));
+    operation->result_len = len;
     operation->result_known = true;
     give_nonce(&operation->mechanism);
     return CKR_OK;
@@ -293,10 +319,30 @@ static CK_RV call_direct(struct session *session, enum operation_kind kind, stru
     return CKR_OK;
 }
 
-/* Whether the caller's buffers overlap, as the standard allows and the library does not. */
+/* --- buffers that overlap, as the standard allows and the library does not --- */
+
 static bool overlap(const CK_BYTE *data, size_t data_len, const CK_BYTE *out, size_t out_len)
 {
     return (uintptr_t)data < (uintptr_t)out + out_len && (uintptr_t)out < (uintptr_t)data + data_len;
+}
+
+CK_RV input_apart(const CK_BYTE **data, size_t data_len, const CK_BYTE *out, size_t out_len, struct input_copy *copy)
+{
+    if (!out || data_len == 0 || !overlap(*data, data_len, out, out_len))
+        return CKR_OK;
+    copy->bytes = malloc(data_len);
+    CHECK(copy->bytes, CKR_HOST_MEMORY);
+    copy->len = data_len;
+    memcpy(copy->bytes, *data, data_len);
+    *data = copy->bytes;
+    return CKR_OK;
+}
+
+void input_copy_release(struct input_copy *copy)
+{
+    if (copy->bytes)
+        explicit_bzero(copy->bytes, copy->len);
+    free(copy->bytes);
 }
 
 static CK_RV once(struct session *session, enum operation_kind kind, struct operation *operation, single_part call,
@@ -305,16 +351,18 @@ static CK_RV once(struct session *session, enum operation_kind kind, struct oper
     bool exact;
     size_t room;
 
-    TRY(operation_output(session, operation, kind == OPERATION_DECRYPT, data_len, &room, &exact));
     TRY(check_data_len(operation, data_len));
-    if (!operation->result_known && exact && *out_len < room) {
-        *out_len = room;
-        return CKR_BUFFER_TOO_SMALL;
+    TRY(keep_result_of(operation, data, data_len));
+    if (operation->result_known && out)
+        return give_result(operation, out, out_len);
+    TRY(operation_output(session, operation, kind == OPERATION_DECRYPT, data_len, &room, &exact));
+    if (!out || (exact && *out_len < room)) {
+        *out_len = operation->result_known ? operation->result_len : room;
+        return out ? CKR_BUFFER_TOO_SMALL : CKR_OK;
     }
-    if (!operation->result_known && *out_len >= room && !overlap(data, data_len, out, room))
+    if (*out_len >= room && !overlap(data, data_len, out, room))
         return call_direct(session, kind, operation, call, data, data_len, out, out_len);
-    if (!operation->result_known)
-        TRY(call_aside(session, kind, operation, call, data, data_len, room));
+    TRY(call_aside(session, kind, operation, call, data, data_len, room));
     return give_result(operation, out, out_len);
 }
 
@@ -322,25 +370,14 @@ CK_RV operation_once(struct session *session, enum operation_kind kind, single_p
                      CK_ULONG data_len, CK_BYTE *out, CK_ULONG *out_len)
 {
     struct operation *operation;
-    bool exact;
-    size_t room;
 
     TRY(operation_active(session, kind, &operation));
     CHECK(!operation->in_parts, CKR_OPERATION_ACTIVE);
     if (!out_len || (!data && data_len) || data_len > SIZE_MAX / 2)
         return operation_done(operation, CKR_ARGUMENTS_BAD);
-    if (out)
-        return operation_done(operation, once(session, kind, operation, call, data, data_len, out, out_len));
-    if (operation->result_known) {
-        *out_len = operation->result_len;
-        return CKR_OK;
-    }
-    CK_RV result = operation_output(session, operation, kind == OPERATION_DECRYPT, data_len, &room, &exact);
+    CK_RV result = once(session, kind, operation, call, data, data_len, out, out_len);
 
-    if (result != CKR_OK)
-        return operation_done(operation, result);
-    *out_len = room;
-    return CKR_OK;
+    return result == CKR_OK && !out ? CKR_OK : operation_done(operation, result);
 }
 
 /* --- in parts --- */
@@ -385,10 +422,12 @@ static CK_RV begin_parts(struct session *session, enum operation_kind kind, stru
 static CK_RV update(struct session *session, enum operation_kind kind, struct operation *operation, const CK_BYTE *data,
                     size_t data_len, CK_BYTE *out, CK_ULONG *out_len)
 {
+    CLEANUP(input_copy_release) struct input_copy copy = {NULL, 0};
     size_t len = out_len ? *out_len : 0;
 
     TRY(begin_parts(session, kind, operation));
     TRY(check_data_len(operation, data_len));
+    TRY(input_apart(&data, data_len, out, len, &copy));
     CK_RV result = operation_result(session, kind,
                                     hsm_operation_update(operation->parts, data, data_len, out, out_len ? &len : NULL));
 

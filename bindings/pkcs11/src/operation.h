@@ -50,5 +50,18 @@ CK_RV operation_final(struct session *session, enum operation_kind kind, CK_BYTE
 /* Ends it unless the result says that it goes on. Returns the result. */
 CK_RV operation_done(struct operation *operation, CK_RV result);
 
-/* Results of using a key: as result_of, in the words for operations on keys and data of this kind. */
+/* An input that was copied because the output goes to the same place. */
+struct input_copy {
+    uint8_t *bytes;
+    size_t len;
+};
+
+/* Makes `*data` a copy when it overlaps with the output: to be released, wiped. CKR_HOST_MEMORY. */
+CK_RV input_apart(const CK_BYTE **data, size_t data_len, const CK_BYTE *out, size_t out_len, struct input_copy *copy);
+void input_copy_release(struct input_copy *copy);
+
+/* Results of calls with a key: as login_result, in the words for keys. */
+CK_RV key_result(struct session *session, hsm_status status);
+
+/* And of operations of this kind. */
 CK_RV operation_result(struct session *session, enum operation_kind kind, hsm_status status);

@@ -88,13 +88,16 @@ static void note(void)
         fclose(log);
 }
 
+CK_RV result_as(CK_RV result)
+{
+    note();
+    return result;
+}
+
 CK_RV result_of(hsm_status status)
 {
-    if (status == HSM_OK)
-        return CKR_OK;
-    if (status != HSM_BUFFER_TOO_SMALL)
-        note();
-    if (status < 0 || (size_t)status >= sizeof(RESULTS) / sizeof(RESULTS[0]))
-        return CKR_FUNCTION_FAILED;
-    return RESULTS[status];
+    CK_RV result =
+        status >= 0 && (size_t)status < sizeof(RESULTS) / sizeof(RESULTS[0]) ? RESULTS[status] : CKR_FUNCTION_FAILED;
+
+    return status == HSM_OK || status == HSM_BUFFER_TOO_SMALL ? result : result_as(result);
 }

@@ -99,6 +99,7 @@ static CK_RV enter_table(struct session *session)
     bool read_write = session->flags & CKF_RW_SESSION;
     CK_ULONG place;
 
+    CHECK(slot_is_open(slot), CKR_CRYPTOKI_NOT_INITIALIZED);
     CHECK(read_write || slot->state != LOGIN_OFFICER, CKR_SESSION_READ_WRITE_SO_EXISTS);
     TRY(find_place(&place));
     session->handle = n_uses[place]++ << PLACE_BITS | place;
@@ -135,6 +136,7 @@ CK_RV session_enter(CK_SESSION_HANDLE handle, struct session **session)
     module_unlock();
     CHECK(found, CKR_SESSION_HANDLE_INVALID);
     pthread_mutex_lock(&found->lock);
+    found->n_logins_ended = found->slot->n_logins_ended;
     *session = found;
     return CKR_OK;
 }
@@ -162,13 +164,9 @@ enum login_state session_login(const struct session *session)
     return state;
 }
 
-uint64_t session_logins_ended(const struct session *session)
+CK_RV session_may_write(const struct session *session, bool token)
 {
-    module_lock();
-    uint64_t n = session->slot->n_logins_ended;
-
-    module_unlock();
-    return n;
+    return !token || session->flags & CKF_RW_SESSION ? CKR_OK : CKR_SESSION_READ_ONLY;
 }
 
 CK_RV session_needs_user(const struct session *session)
@@ -242,18 +240,16 @@ CK_RV session_open(struct slot *slot, CK_FLAGS flags, void *application, CK_NOTI
     module_lock();
     CK_RV result = enter_table(session);
 
-    if (result == CKR_OK)
+    if (result == CKR_OK) {
         slot_hold(slot);
-    else
-        session->slot = NULL;
+        *handle = session->handle; /* as soon as the lock is given back another thread may close it */
+    }
     module_unlock();
     if (result != CKR_OK) {
         pthread_mutex_destroy(&session->lock);
         free(session);
-        return result;
     }
-    *handle = session->handle;
-    return CKR_OK;
+    return result;
 }
 
 void sessions_after_fork(void)

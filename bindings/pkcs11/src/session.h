@@ -16,6 +16,7 @@ struct operation {
     size_t n_pending; /* of a message in parts: bytes that went in and did not come out yet */
     uint8_t *result;
     size_t result_len;
+    uint8_t result_of[HSM_DIGEST_MAX]; /* SHA-256 of the data that it is the result of */
 };
 
 enum operation_kind {
@@ -36,7 +37,8 @@ struct session {
     CK_FLAGS flags;
     CK_NOTIFY notify;
     void *application;
-    pthread_mutex_t lock; /* guards all that follows */
+    pthread_mutex_t lock;    /* guards all that follows */
+    uint64_t n_logins_ended; /* of the slot, when the call that is under way began */
     struct operation operations[OPERATION_KINDS];
     struct find *find; /* of C_FindObjectsInit; NULL: none is under way */
 };
@@ -51,10 +53,11 @@ CK_RV session_needs_user(const struct session *session);
 /* Who is logged in on its slot. */
 enum login_state session_login(const struct session *session);
 
-/* How many logins of its slot have ended: another number, another login. */
-uint64_t session_logins_ended(const struct session *session);
+/* Only a read-write session makes, changes or destroys token objects: CKR_SESSION_READ_ONLY. */
+CK_RV session_may_write(const struct session *session, bool token);
 
-/* Opens one on a slot; CKR_SESSION_READ_WRITE_SO_EXISTS, CKR_SESSION_COUNT, CKR_HOST_MEMORY. */
+/* Opens one on a slot; CKR_CRYPTOKI_NOT_INITIALIZED (meanwhile), CKR_SESSION_READ_WRITE_SO_EXISTS, CKR_SESSION_COUNT,
+ * CKR_HOST_MEMORY. */
 CK_RV session_open(struct slot *slot, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *handle);
 
 /* CKR_SESSION_HANDLE_INVALID. With the last session of a slot its login ends. */

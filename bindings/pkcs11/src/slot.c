@@ -40,6 +40,7 @@ static CK_RV slot_open(const char *path)
 
     CHECK(slot, CKR_HOST_MEMORY);
     pthread_mutex_init(&slot->login_lock, NULL);
+    object_table_begin(&slot->objects);
     CK_RV result = slot_make(path, slot);
 
     if (result != CKR_OK) {
@@ -120,6 +121,11 @@ CK_RV slot_enter(CK_SLOT_ID id, struct slot **slot)
     CHECK(found, CKR_SLOT_ID_INVALID);
     *slot = found;
     return CKR_OK;
+}
+
+bool slot_is_open(const struct slot *slot)
+{
+    return slot->id < n_slots && slots[slot->id] == slot;
 }
 
 void slot_hold(struct slot *slot)

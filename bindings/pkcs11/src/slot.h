@@ -22,7 +22,7 @@ struct slot {
     pid_t login_process;        /* that logged in: a child of fork leaves its parent's login alone */
     enum login_state state;     /* guarded by the module's lock, as all that follows */
     unsigned n_sessions, n_read_write;
-    uint64_t n_logins_ended; /* a search that one login began is over for the next */
+    _Atomic uint64_t n_logins_ended; /* tells a call, and a search, whether its login is still the same */
     struct object_table objects;
     struct slot_mechanism *mechanisms; /* once asked for; stays as it is until the slot goes */
     size_t n_mechanisms;
@@ -43,6 +43,9 @@ void slots_after_fork(void);
 /* A slot by its id, counted; CKR_SLOT_ID_INVALID. */
 CK_RV slot_enter(CK_SLOT_ID id, struct slot **slot);
 void slot_leave(struct slot **slot);
+
+/* Whether it is still one of the module's slots. Under the module's lock. */
+bool slot_is_open(const struct slot *slot);
 
 /* Counts one more user. Under the module's lock. */
 void slot_hold(struct slot *slot);
