@@ -2,6 +2,7 @@
 #include "pkcs11_fixture.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -77,7 +78,7 @@ static void a_child_may_initialize_anew(void **state)
 struct busy {
     pthread_t thread;
     CK_OBJECT_HANDLE key;
-    volatile bool *stop;
+    atomic_bool *stop;
     CK_RV rv;
     int n_done;
 };
@@ -102,7 +103,7 @@ static void children_are_whole_when_threads_were_using_the_module(void **state)
 {
     enum { THREADS = 4, CHILDREN = 20 };
     struct busy busy[THREADS];
-    volatile bool stop = false;
+    atomic_bool stop = false;
     CK_OBJECT_HANDLE key = aes_key_of(16);
 
     (void)state;

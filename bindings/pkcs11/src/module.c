@@ -39,11 +39,12 @@ static void after_fork_in_parent(void)
     module_unlock();
 }
 
+/* The thread that took the lock is the one that the child has. */
 static void after_fork_in_child(void)
 {
     sessions_after_fork();
     slots_after_fork();
-    pthread_mutex_init(&tables, NULL);
+    module_unlock();
 }
 
 /* Once: the handlers are the library's own and go with it when it is unloaded (glibc ties them to it). */
