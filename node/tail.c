@@ -17,7 +17,8 @@ struct tail {
     pthread_mutex_t lock; /* guards `stopping` */
     pthread_cond_t wake;
     bool stopping;
-    time_t sampled_s;    /* when the load was looked at; of the thread alone */
+    time_t sampled_s; /* when the load was looked at; of the thread alone */
+    struct load_sample load;
     status_code failing; /* of the last pass; of the thread alone, so that a failure is logged once */
 };
 
@@ -153,7 +154,7 @@ static void sample_load(struct tail *tail)
     if (now.tv_sec == tail->sampled_s)
         return;
     tail->sampled_s = now.tv_sec;
-    metrics_sample_load(workers ? workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
+    metrics_sample_load(&tail->load, workers ? workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 static void *run(void *context)

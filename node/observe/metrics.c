@@ -241,18 +241,17 @@ static double cpu_seconds(void)
 
 static _Atomic unsigned load_percent;
 
-void metrics_sample_load(unsigned n_workers)
+void metrics_sample_load(struct load_sample *before, unsigned n_workers)
 {
-    static double cpu_before, time_before; /* of the one thread that samples */
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     double time = (double)now.tv_sec + (double)now.tv_nsec / 1e9, cpu = cpu_seconds();
 
-    if (time_before > 0 && time > time_before)
-        atomic_store(&load_percent,
-                     (unsigned)(100 * (cpu - cpu_before) / ((time - time_before) * (n_workers ? n_workers : 1)) + 0.5));
-    cpu_before = cpu;
-    time_before = time;
+    if (before->time_s > 0 && time > before->time_s)
+        atomic_store(
+            &load_percent,
+            (unsigned)(100 * (cpu - before->cpu_s) / ((time - before->time_s) * (n_workers ? n_workers : 1)) + 0.5));
+    *before = (struct load_sample){cpu, time};
 }
 
 unsigned metrics_load_percent(void)

@@ -34,8 +34,13 @@ void metric_operation(unsigned worker, enum operation operation, status_code sta
 int64_t metric_value(enum metric metric);
 uint64_t metric_operations_total(enum operation operation);
 
+/** What the process had used when it was looked at last; all zero at first. Its caller's alone. */
+struct load_sample {
+    double cpu_s, time_s;
+};
+
 /** To be called about once a second: how busy the process was since the last time. */
-void metrics_sample_load(unsigned n_workers);
+void metrics_sample_load(struct load_sample *before, unsigned n_workers);
 
 /** Processor time that the process took in the last second or so, in percent of what its workers could take. */
 unsigned metrics_load_percent(void);
