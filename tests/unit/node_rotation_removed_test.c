@@ -5,6 +5,7 @@
 #include "identity/member.h"
 #include "rotation/rotation.h"
 #include "rotation/rotation_progress.h"
+#include "tail.h"
 #include "user/account.h"
 #include "user/cluster_record.h"
 
@@ -123,6 +124,9 @@ static void a_node_that_is_removed_meanwhile_is_handed_nothing(void **state)
     struct node *removed = join_node(&cluster, "removed", "20", pem);
     memcpy(to_remove.bytes, identity_node_id(removed->identity), ID_LEN);
     stop_node(&cluster, removed);
+    rotation_stop(cluster.founder->rotation); /* nobody else looks at the store while it is another */
+    tail_stop(cluster.founder->tail);
+    cluster.founder->tail = NULL;
     struct store *store = cluster.founder->store;
     real_operations = store->operations;
     struct store_operations wrapped = *real_operations;
