@@ -27,10 +27,10 @@ static void start(void)
 {
     static const struct crypto_policy policy;
     static const uint8_t cluster_id[ID_LEN] = {1}, value[32];
-    CLEANUP(secret_release) struct secret masking_key = SECRET_INIT;
+    CLEANUP(secret_release) struct secret masking_keys = SECRET_INIT;
 
-    if (crypto_start(false, &policy) != STATUS_OK || secret_allocate(&masking_key, MASKING_KEY_LEN) != STATUS_OK ||
-        keyring_create(&masking_key, cluster_id, &node.keyring) != STATUS_OK ||
+    if (crypto_start(false, &policy) != STATUS_OK || masking_keys_make(FIRST_GENERATION, &masking_keys) != STATUS_OK ||
+        keyring_create(secret_slice(&masking_keys), cluster_id, &node.keyring) != STATUS_OK ||
         key_open(CLASS_SECRET_KEY, KEY_AES, slice_of(value, sizeof(value)), false, &cipher_key) != STATUS_OK ||
         key_open(CLASS_SECRET_KEY, KEY_GENERIC_SECRET, slice_of(value, sizeof(value)), false, &mac_key) != STATUS_OK ||
         atexit(stop) != 0)
@@ -43,7 +43,8 @@ static void wrap_as_record(uint8_t format, struct slice plaintext, struct bytes 
     CLEANUP(bytes_release) struct bytes sealed = BYTES_INIT;
     static const uint8_t context[1 + ID_LEN + 8] = {STORE_OBJECT, 1, [ID_LEN + 8] = VERSION};
 
-    if (seal(node.keyring, SEAL_RECORD, slice_of(context, sizeof(context)), plaintext, &sealed) != STATUS_OK)
+    if (seal(node.keyring, FIRST_GENERATION, SEAL_RECORD, slice_of(context, sizeof(context)), plaintext, &sealed) !=
+        STATUS_OK)
         return;
     write_array(value, 3);
     write_uint(value, format);
