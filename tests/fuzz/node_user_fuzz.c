@@ -1,6 +1,9 @@
 /* Users, the cluster record and tickets: as sealed bytes that anybody may have written, and as the plaintext of a seal
  * that holds, since the seal is no reason to trust lengths. The first byte chooses. What opens is a whole account. */
+#include <ftw.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "node.h"
 #include "user/account.h"
 #include "user/cluster_record.h"
@@ -24,11 +27,20 @@ static status_code read_content(struct store *store, enum store_kind kind, const
 static const struct store_operations operations = {.read = read_content};
 static struct store store = {&operations};
 static struct node node = {.store = &store};
+static char folder[] = "/tmp/node_user_fuzz.XXXXXX"; /* the identity's: of a node that has no cluster yet */
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+    (void)status, (void)type, (void)place;
+    return remove(path);
+}
 
 static void stop(void)
 {
     keyring_free(node.keyring);
+    identity_close(node.identity);
     crypto_stop();
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static void start(void)
@@ -38,7 +50,8 @@ static void start(void)
     CLEANUP(secret_release) struct secret masking_keys = SECRET_INIT;
 
     if (crypto_start(false, &policy) != STATUS_OK || masking_keys_make(FIRST_GENERATION, &masking_keys) != STATUS_OK ||
-        keyring_create(secret_slice(&masking_keys), cluster_id, &node.keyring) != STATUS_OK || atexit(stop) != 0)
+        keyring_create(secret_slice(&masking_keys), cluster_id, &node.keyring) != STATUS_OK || !mkdtemp(folder) ||
+        identity_open(&node, folder, &node.identity) != STATUS_OK || atexit(stop) != 0)
         abort();
 }
 
@@ -80,7 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     content = rest;
     if (data[0] & 0x80 && record_prepare(&node, kinds[data[0] & 3], id, 0, rest, &sealed, &write) == STATUS_OK)
         content = write.value;
-    if (data[0] & 0x40 && seal(node.keyring, SEAL_NEWEST, SEAL_TICKET, slice_of(NULL, 0), rest, &sealed) == STATUS_OK)
+    if (data[0] & 0x40 && seal(node.keyring, SEAL_NEWEST, SEAL_TICKET, slice_of(identity_cluster_id(node.identity), ID_LEN), rest,
+                                &sealed) == STATUS_OK)
         content = slice_of(sealed.data + sealed.len - SEAL_OVERHEAD - rest.len, SEAL_OVERHEAD + rest.len);
     read_account(id);
     read_others(id);
