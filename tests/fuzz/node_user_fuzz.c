@@ -93,8 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     content = rest;
     if (data[0] & 0x80 && record_prepare(&node, kinds[data[0] & 3], id, 0, rest, &sealed, &write) == STATUS_OK)
         content = write.value;
-    if (data[0] & 0x40 && seal(node.keyring, SEAL_NEWEST, SEAL_TICKET, slice_of(identity_cluster_id(node.identity), ID_LEN), rest,
-                                &sealed) == STATUS_OK)
+    if (data[0] & 0x40 && seal(node.keyring, SEAL_NEWEST, SEAL_TICKET,
+                               slice_of(identity_cluster_id(node.identity), ID_LEN), rest, &sealed) == STATUS_OK)
         content = slice_of(sealed.data + sealed.len - SEAL_OVERHEAD - rest.len, SEAL_OVERHEAD + rest.len);
     read_account(id);
     read_others(id);
