@@ -10,6 +10,7 @@ status_code op_hello(struct call *call);
 status_code op_ping(struct call *call);
 status_code op_login(struct call *call);
 status_code op_login_challenge(struct call *call);
+status_code op_key_authenticate(struct call *call);
 status_code op_logout(struct call *call);
 
 /* op_cluster.c */

@@ -6,6 +6,7 @@ static const operation_handler HANDLERS[OPERATION_NUMBER_MAX + 1] = {
     [OP_PING] = op_ping,
     [OP_LOGIN] = op_login,
     [OP_LOGIN_CHALLENGE] = op_login_challenge,
+    [OP_KEY_AUTHENTICATE] = op_key_authenticate,
     [OP_LOGOUT] = op_logout,
     [OP_CLUSTER_CREATE] = op_cluster_create,
     [OP_CLUSTER_INITIALIZE] = op_cluster_initialize,

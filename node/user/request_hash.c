@@ -11,6 +11,7 @@ status_code request_hash(const struct caller *caller, uint8_t hash[REQUEST_HASH_
     uint8_t operation = (uint8_t)caller->operation;
 
     values_remove(&request, FIELD_QUORUM_TOKEN);
+    values_remove(&request, FIELD_USE_PROOF);
     bytes_append(&encoded, &operation, 1);
     values_encode(&FIELD_SCHEMA, &request, &encoded);
     TRY(bytes_ok(&encoded));

@@ -97,6 +97,24 @@ CK_RV key_check_use(struct session *session, const struct object_ref *key, const
     return result;
 }
 
+/* The attribute never changes: what is known of it holds, however old. */
+static CK_RV read_wants_user(struct session *session, struct operation *operation)
+{
+    struct object_facts *facts = object_facts_known(session->slot, &operation->key);
+
+    if (!facts)
+        TRY(object_facts(session, &operation->key, &facts));
+    operation->wants_user = hsm_attributes_bool(object_facts_attributes(facts), HSM_ATTR_ALWAYS_AUTHENTICATE, 0);
+    object_facts_release(&facts);
+    return CKR_OK;
+}
+
+/* The node would refuse it, too. */
+static CK_RV check_user_came(const struct operation *operation)
+{
+    return operation->wants_user && !operation->user_came ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
+}
+
 CK_RV operation_begin_with(operation_beginner begin, struct session *session, enum operation_kind kind,
                            const CK_MECHANISM *given, CK_OBJECT_HANDLE key, CK_FLAGS use)
 {
@@ -112,6 +130,7 @@ CK_RV operation_begin_with(operation_beginner begin, struct session *session, en
 
     if (result != CKR_OK)
         operation_end(operation);
+    operation->begun = ++session->n_begun;
     return result;
 }
 
@@ -123,6 +142,7 @@ static CK_RV begin_with_key(struct session *session, struct operation *operation
     TRY(mechanism_check_offered(session->slot, operation->mechanism.row, use));
     TRY(object_find_key(session->slot, key, &operation->key));
     TRY(key_check_use(session, &operation->key, operation->mechanism.row, use));
+    TRY(read_wants_user(session, operation));
     operation->active = true;
     return CKR_OK;
 }
@@ -373,9 +393,13 @@ CK_RV operation_once(struct session *session, enum operation_kind kind, single_p
 
     TRY(operation_active(session, kind, &operation));
     CHECK(!operation->in_parts, CKR_OPERATION_ACTIVE);
+    CK_RV result = check_user_came(operation);
+
+    if (result != CKR_OK)
+        return operation_done(operation, result);
     if (!out_len || (!data && data_len) || data_len > SIZE_MAX / 2)
         return operation_done(operation, CKR_ARGUMENTS_BAD);
-    CK_RV result = once(session, kind, operation, call, data, data_len, out, out_len);
+    result = once(session, kind, operation, call, data, data_len, out, out_len);
 
     return result == CKR_OK && !out ? CKR_OK : operation_done(operation, result);
 }
@@ -408,6 +432,7 @@ static CK_RV begin_parts(struct session *session, enum operation_kind kind, stru
     if (operation->parts)
         return CKR_OK;
     CHECK(takes_parts(&operation->mechanism), CKR_MECHANISM_INVALID);
+    TRY(check_user_came(operation));
     bool digest = kind == OPERATION_DIGEST;
     uint32_t flags = kind == OPERATION_DECRYPT && operation->mechanism.hsm.type == HSM_MECHANISM_AES_GCM
                          ? HSM_OPERATION_HOLD_PLAINTEXT

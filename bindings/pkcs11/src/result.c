@@ -67,6 +67,7 @@ static const CK_RV RESULTS[] = {
     [HSM_BACKUP_INVALID] = CKR_DEVICE_ERROR,
     [HSM_QUORUM_NEEDED] = CKR_ACTION_PROHIBITED,
     [HSM_SECOND_FACTOR_NEEDED] = CKR_PIN_INCORRECT,
+    [HSM_AUTHENTICATION_NEEDED] = CKR_USER_NOT_LOGGED_IN,
 };
 
 /* A program that fails shows its user a number; whoever looks after it sets HSM_PKCS11_LOG to a file (or "stderr") and

@@ -8,6 +8,9 @@
 struct operation {
     bool active;
     bool in_parts;     /* an update came: only updates and the final call may follow */
+    bool wants_user;   /* the key's CKA_ALWAYS_AUTHENTICATE: C_Login comes first (CKU_CONTEXT_SPECIFIC) */
+    bool user_came;    /* it did */
+    uint64_t begun;    /* number among the session's operations */
     bool result_known; /* the result was computed when the caller's buffer was too small: kept in `result` */
     struct mechanism mechanism;
     struct object_ref key;
@@ -40,6 +43,7 @@ struct session {
     pthread_mutex_t lock;    /* guards all that follows */
     uint64_t n_logins_ended; /* of the slot, when the call that is under way began */
     struct operation operations[OPERATION_KINDS];
+    uint64_t n_begun;  /* operations so far */
     struct find *find; /* of C_FindObjectsInit; NULL: none is under way */
 };
 
