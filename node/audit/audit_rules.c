@@ -53,6 +53,7 @@ static const uint8_t KINDS[OPERATION_NUMBER_MAX + 1] = {
     [OP_DECAPSULATE] = MAKES,
     [OP_SIGN] = USES,
     [OP_VERIFY] = USES,
+    [OP_VERIFY_RECOVER] = USES,
     [OP_ENCRYPT] = USES,
     [OP_DECRYPT] = USES,
     [OP_MULTIPART] = USES,

@@ -48,6 +48,7 @@ static const operation_handler HANDLERS[OPERATION_NUMBER_MAX + 1] = {
     [OP_OBJECT_SHARE] = op_object_share,
     [OP_SIGN] = op_sign,
     [OP_VERIFY] = op_verify,
+    [OP_VERIFY_RECOVER] = op_verify_recover,
     [OP_ENCRYPT] = op_encrypt,
     [OP_DECRYPT] = op_decrypt,
     [OP_MULTIPART] = op_multipart,

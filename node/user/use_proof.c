@@ -194,7 +194,8 @@ status_code use_proof_check(struct node *node, const struct caller *caller, cons
     CHECK(sealed.len, STATUS_AUTHENTICATION_NEEDED,
           "the key's ALWAYS_AUTHENTICATE is true: give the user's password before each use");
     CHECK(proof_open(node, sealed, &proof) == STATUS_OK && is_for(&proof, caller, object_id),
-          STATUS_AUTHENTICATION_NEEDED, "the password was given for another key, by another user or in another session");
+          STATUS_AUTHENTICATION_NEEDED,
+          "the password was given for another key, by another user or in another session");
     CHECK(node_now_ms(node) < proof.expires_ms, STATUS_AUTHENTICATION_NEEDED,
           "the password was given more than %u s ago: give it again", LIFETIME_MS / 1000);
     TRY(users_standing(node->users, STORE_USER, proof.user_id, &user));

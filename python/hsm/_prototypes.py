@@ -120,6 +120,7 @@ PROTOTYPES = {
     "hsm_sign": (STATUS, HANDLE, Key, POINTER(Mechanism), DATA, c_size_t, DATA, POINTER(c_size_t)),
     "hsm_sign_digest": (STATUS, HANDLE, Key, POINTER(Mechanism), DATA, c_size_t, DATA, POINTER(c_size_t)),
     "hsm_verify": (STATUS, HANDLE, Key, POINTER(Mechanism), DATA, c_size_t, DATA, c_size_t),
+    "hsm_verify_recover": (STATUS, HANDLE, Key, POINTER(Mechanism), DATA, c_size_t, DATA, POINTER(c_size_t)),
     "hsm_verify_digest": (STATUS, HANDLE, Key, POINTER(Mechanism), DATA, c_size_t, DATA, c_size_t),
     "hsm_encrypt": (STATUS, HANDLE, Key, POINTER(Mechanism), DATA, c_size_t, DATA, POINTER(c_size_t)),
     "hsm_decrypt": (STATUS, HANDLE, Key, POINTER(Mechanism), DATA, c_size_t, DATA, POINTER(c_size_t)),

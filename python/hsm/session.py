@@ -58,6 +58,9 @@ class Session(ObjectCalls, CryptoCalls, Administration, Backups, Quorum):
         """The user's password for one use of a key whose ALWAYS_AUTHENTICATE is true, within two minutes; state and
         signature of Cluster.login_challenge for users with a second factor. LoginFailed; UserLocked."""
         secret, state, signature = as_secret(password), as_bytes(state), as_bytes(signature)
+        if not state:
+            check(lib.hsm_key_authenticate(self._handle, key, secret, len(secret)))
+            return
         check(lib.hsm_key_authenticate_signed(self._handle, key, secret, len(secret), state, len(state), signature,
                                               len(signature)))
 

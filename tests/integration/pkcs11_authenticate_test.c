@@ -9,10 +9,9 @@
 
 static void guarded_ec_pair(CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
 {
-    FINE(p11->C_GenerateKeyPair(session, MECHANISM(CKM_EC_KEY_PAIR_GEN),
-                                TEMPLATE(A_TEXT(CKA_EC_PARAMS, P256), A_TRUE(CKA_VERIFY)),
-                                TEMPLATE(A_TRUE(CKA_SIGN), A_TRUE(CKA_DERIVE), A_TRUE(CKA_ALWAYS_AUTHENTICATE)),
-                                public_key, private_key));
+    FINE(p11->C_GenerateKeyPair(
+        session, MECHANISM(CKM_EC_KEY_PAIR_GEN), TEMPLATE(A_TEXT(CKA_EC_PARAMS, P256), A_TRUE(CKA_VERIFY)),
+        TEMPLATE(A_TRUE(CKA_SIGN), A_TRUE(CKA_DERIVE), A_TRUE(CKA_ALWAYS_AUTHENTICATE)), public_key, private_key));
 }
 
 static void guarded_rsa_pair(CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
@@ -112,7 +111,7 @@ static void a_wrong_pin_leaves_the_operation_waiting(void **state)
     FINE(p11->C_SignInit(session, MECHANISM(CKM_ECDSA_SHA256), key));
     RV(CKR_PIN_INCORRECT, again(session, USER ":not the password"));
     RV(CKR_PIN_INCORRECT, again(session, ADMIN_PIN)); /* somebody else's */
-    FINE(again(session, USER_PASSWORD)); /* alone: of whoever is logged in */
+    FINE(again(session, USER_PASSWORD));              /* alone: of whoever is logged in */
     FINE(sign_now(session, signature, &len));
 }
 
@@ -193,13 +192,13 @@ static void imported_and_unwrapped_keys_have_it_too(void **state)
                           &unwrapped));
     FINE(p11->C_SignInit(session, MECHANISM(CKM_ECDSA_SHA256), unwrapped));
     RV(CKR_USER_NOT_LOGGED_IN, sign_now(session, signature, &signature_len));
-    FINE(p11->C_CreateObject(session,
-                             TEMPLATE(A_NUMBER(CKA_CLASS, CKO_PRIVATE_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_EC),
-                                      A_TEXT(CKA_EC_PARAMS, P256),
-                                      A_TEXT(CKA_VALUE, "\x51\x9b\x42\x3d\x71\x5f\x8b\x58\x1f\x4f\xa8\xee\x59\xf4\x77\x1a"
-                                                        "\x5b\x44\xc8\x13\x0b\x4e\x3e\xac\xca\x54\xa5\x6d\xda\x72\xb4\x64"),
-                                      A_TRUE(CKA_SIGN), A_TRUE(CKA_ALWAYS_AUTHENTICATE)),
-                             &key));
+    FINE(p11->C_CreateObject(
+        session,
+        TEMPLATE(A_NUMBER(CKA_CLASS, CKO_PRIVATE_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_EC), A_TEXT(CKA_EC_PARAMS, P256),
+                 A_TEXT(CKA_VALUE, "\x51\x9b\x42\x3d\x71\x5f\x8b\x58\x1f\x4f\xa8\xee\x59\xf4\x77\x1a"
+                                   "\x5b\x44\xc8\x13\x0b\x4e\x3e\xac\xca\x54\xa5\x6d\xda\x72\xb4\x64"),
+                 A_TRUE(CKA_SIGN), A_TRUE(CKA_ALWAYS_AUTHENTICATE)),
+        &key));
     FINE(p11->C_SignInit(session, MECHANISM(CKM_ECDSA_SHA256), key));
     RV(CKR_USER_NOT_LOGGED_IN, sign_now(session, signature, &signature_len));
     FINE(p11->C_SignInit(session, MECHANISM(CKM_ECDSA_SHA256), key));
@@ -219,8 +218,7 @@ static void only_private_keys_that_are_private_can_have_it(void **state)
        p11->C_GenerateKey(session, MECHANISM(CKM_AES_KEY_GEN),
                           TEMPLATE(A_NUMBER(CKA_VALUE_LEN, 32), A_TRUE(CKA_ALWAYS_AUTHENTICATE)), &key));
     guarded_ec_pair(&public_key, &key);
-    RV(CKR_ATTRIBUTE_READ_ONLY,
-       p11->C_SetAttributeValue(session, key, TEMPLATE(A_FALSE(CKA_ALWAYS_AUTHENTICATE))));
+    RV(CKR_ATTRIBUTE_READ_ONLY, p11->C_SetAttributeValue(session, key, TEMPLATE(A_FALSE(CKA_ALWAYS_AUTHENTICATE))));
 }
 
 /* --- the node itself --- */

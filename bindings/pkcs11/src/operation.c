@@ -41,6 +41,8 @@ static uint32_t attribute_of_use(CK_FLAGS use)
         {CKF_DECRYPT, HSM_ATTR_DECRYPT},
         {CKF_SIGN, HSM_ATTR_SIGN},
         {CKF_VERIFY, HSM_ATTR_VERIFY},
+        {CKF_SIGN_RECOVER, HSM_ATTR_SIGN_RECOVER},
+        {CKF_VERIFY_RECOVER, HSM_ATTR_VERIFY_RECOVER},
         {CKF_WRAP, HSM_ATTR_WRAP},
         {CKF_UNWRAP, HSM_ATTR_UNWRAP},
         {CKF_DERIVE, HSM_ATTR_DERIVE},
@@ -59,9 +61,9 @@ static bool class_fits(CK_FLAGS use, uint64_t object_class)
 {
     if (object_class == HSM_CLASS_SECRET_KEY)
         return true;
-    if (use & (CKF_SIGN | CKF_DECRYPT | CKF_UNWRAP | CKF_DERIVE))
+    if (use & (CKF_SIGN | CKF_SIGN_RECOVER | CKF_DECRYPT | CKF_UNWRAP | CKF_DERIVE))
         return object_class == HSM_CLASS_PRIVATE_KEY;
-    if (use & (CKF_VERIFY | CKF_ENCRYPT | CKF_WRAP))
+    if (use & (CKF_VERIFY | CKF_VERIFY_RECOVER | CKF_ENCRYPT | CKF_WRAP))
         return object_class == HSM_CLASS_PUBLIC_KEY;
     return false;
 }
@@ -365,6 +367,12 @@ void input_copy_release(struct input_copy *copy)
     free(copy->bytes);
 }
 
+/* Whether what comes out is what once went in. */
+static bool is_way_back(enum operation_kind kind)
+{
+    return kind == OPERATION_DECRYPT || kind == OPERATION_VERIFY_RECOVER;
+}
+
 static CK_RV once(struct session *session, enum operation_kind kind, struct operation *operation, single_part call,
                   const CK_BYTE *data, CK_ULONG data_len, CK_BYTE *out, CK_ULONG *out_len)
 {
@@ -375,7 +383,7 @@ static CK_RV once(struct session *session, enum operation_kind kind, struct oper
     TRY(keep_result_of(operation, data, data_len));
     if (operation->result_known && out)
         return give_result(operation, out, out_len);
-    TRY(operation_output(session, operation, kind == OPERATION_DECRYPT, data_len, &room, &exact));
+    TRY(operation_output(session, operation, is_way_back(kind), data_len, &room, &exact));
     if (!out || (exact && *out_len < room)) {
         *out_len = operation->result_known ? operation->result_len : room;
         return out ? CKR_BUFFER_TOO_SMALL : CKR_OK;
