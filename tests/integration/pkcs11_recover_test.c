@@ -188,10 +188,9 @@ static void a_key_that_wants_the_user_gets_him(void **state)
     CK_ULONG len = sizeof(signature);
 
     (void)state;
-    FINE(p11->C_GenerateKeyPair(session, MECHANISM(CKM_RSA_PKCS_KEY_PAIR_GEN),
-                                TEMPLATE(A_NUMBER(CKA_MODULUS_BITS, 2048)),
-                                TEMPLATE(A_TRUE(CKA_SIGN_RECOVER), A_TRUE(CKA_ALWAYS_AUTHENTICATE)), &public_key,
-                                &private_key));
+    FINE(p11->C_GenerateKeyPair(
+        session, MECHANISM(CKM_RSA_PKCS_KEY_PAIR_GEN), TEMPLATE(A_NUMBER(CKA_MODULUS_BITS, 2048)),
+        TEMPLATE(A_TRUE(CKA_SIGN_RECOVER), A_TRUE(CKA_ALWAYS_AUTHENTICATE)), &public_key, &private_key));
     FINE(p11->C_SignRecoverInit(session, MECHANISM(CKM_RSA_PKCS), private_key));
     RV(CKR_USER_NOT_LOGGED_IN, p11->C_SignRecover(session, TEXT("x"), signature, &len));
     FINE(p11->C_SignRecoverInit(session, MECHANISM(CKM_RSA_PKCS), private_key));

@@ -67,9 +67,10 @@ static CK_RV verify(struct session *session, struct operation *operation, const 
                     const CK_BYTE *signature, CK_ULONG signature_len)
 {
     const hsm_mechanism *mechanism = &operation->mechanism.hsm;
-    hsm_session *login = session->slot->login;
+    hsm_session *login;
     hsm_key key = operation->key.key;
 
+    TRY(operation_login(session, operation, &login));
     CHECK((data || !data_len) && signature, CKR_ARGUMENTS_BAD);
     TRY(check_signature_len(session, operation, signature_len));
     return operation_result(session, OPERATION_VERIFY,

@@ -1,6 +1,7 @@
 /* C_Login and what belongs to it. All sessions of a slot are logged in, or none (PKCS#11 2.40, 6.7.4). */
 #include "login.h"
 #include "credentials.h"
+#include "guest.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -93,6 +94,8 @@ static void expired(struct session *session)
 
 CK_RV login_result(struct session *session, hsm_status status)
 {
+    if (session_is_guest(session))
+        return guest_result(session->slot, status);
     switch (status) {
     case HSM_TICKET_EXPIRED:
         expired(session);
