@@ -35,6 +35,7 @@ status_code call_begin(struct call *call, hsm_session *session, hsm_cluster *clu
     call->attributes = (struct bytes)BYTES_SECRET;
     call->public_attributes = (struct bytes)BYTES_INIT;
     call->wanted = (struct bytes)BYTES_INIT;
+    call->use_proof = (struct bytes)BYTES_SECRET;
     call->n_keys = 0;
     ARGUMENT(call->cluster, "no session or no cluster");
     if (session && session_quorum_token(session, call->quorum_token))
@@ -50,6 +51,7 @@ void call_release(struct call *call)
     bytes_release(&call->attributes);
     bytes_release(&call->public_attributes);
     bytes_release(&call->wanted);
+    bytes_release(&call->use_proof);
 }
 
 /* The masking key was replaced since the object was sealed: it is exchanged for one under the new key. Where that
@@ -69,6 +71,13 @@ static struct session_object *renewed(hsm_session *session, struct session_objec
     return now;
 }
 
+/* Whether the operation does with a private key what its ALWAYS_AUTHENTICATE is about. */
+static bool uses_private_key(enum operation operation)
+{
+    return operation == OP_SIGN || operation == OP_DECRYPT || operation == OP_UNWRAP || operation == OP_DERIVE ||
+           operation == OP_DECAPSULATE;
+}
+
 void call_put_key(struct call *call, const hsm_key *key, enum field id_field, enum field blob_field)
 {
     struct session_object *own = session_object_find(call->session, key->id);
@@ -76,6 +85,8 @@ void call_put_key(struct call *call, const hsm_key *key, enum field id_field, en
     values_put_bytes(&call->fields, id_field, slice_of(key->id, ID_LEN));
     if (!call->request.key_id)
         call->request.key_id = key->id;
+    if (uses_private_key(call->request.operation) && session_use_proof(call->session, key->id, &call->use_proof))
+        values_put_bytes(&call->fields, FIELD_USE_PROOF, bytes_slice(&call->use_proof));
     if (!own)
         return;
     own = renewed(call->session, own);

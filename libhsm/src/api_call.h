@@ -21,6 +21,7 @@ struct call {
     struct bytes attributes;        /* secret: encoded template */
     struct bytes public_attributes; /* encoded template */
     struct bytes wanted;
+    struct bytes use_proof;                     /* secret */
     struct session_object *keys[CALL_KEYS_MAX]; /* held while the request refers to their blobs */
     unsigned n_keys;
 };

@@ -33,6 +33,13 @@ static void set_info(hsm_session *session, const char *user, uint32_t role, uint
     api_lock_give(&session->lock);
 }
 
+/* What is of no use to another login. */
+static void session_drop(hsm_session *session)
+{
+    session_objects_drop(session);
+    session_use_proofs_drop(session);
+}
+
 /* What a second factor adds to a login. */
 struct proof {
     struct slice state, signature;
@@ -62,7 +69,7 @@ static status_code login(hsm_session *session, const char *user, struct slice pa
     struct slice ticket = values_bytes(&call.request.answer, FIELD_TICKET);
     CHECK(ticket.len, STATUS_PROTOCOL_ERROR, "a node logged in without giving a ticket");
     if (!keeps)
-        session_objects_drop(session);
+        session_drop(session);
     TRY(login_set(session->login, ticket));
     set_info(session, user, (uint32_t)values_uint(&call.request.answer, FIELD_USER_ROLE, 0),
              values_uint(&call.request.answer, FIELD_TIME_MS, 0));
@@ -247,7 +254,7 @@ static status_code forget_login(hsm_session *session)
     forget_credentials(session);
     TRY(login_set(session->login, slice_of(NULL, 0)));
     set_info(session, "", 0, 0);
-    session_objects_drop(session);
+    session_drop(session);
     return STATUS_OK;
 }
 
@@ -277,7 +284,7 @@ hsm_status hsm_logout(hsm_session *session)
 static status_code login_ticket(hsm_session *session, struct slice ticket)
 {
     ARGUMENT(session && ticket.data && ticket.len && ticket.len <= TICKET_MAX, "no session, or no ticket");
-    session_objects_drop(session);
+    session_drop(session);
     TRY(login_set(session->login, ticket));
     forget_credentials(session);
     set_info(session, "", 0, 0);

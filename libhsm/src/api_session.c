@@ -33,6 +33,7 @@ void hsm_session_close(hsm_session *session)
         return;
     login_release(session->login);
     session_objects_drop(session);
+    session_use_proofs_drop(session);
     session_forget_kept(session);
     free(session);
 }

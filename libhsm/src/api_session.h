@@ -29,6 +29,11 @@ void session_forget_kept(hsm_session *session);
 bool session_quorum_token(hsm_session *session, uint8_t token_id[ID_LEN]);
 void session_set_quorum_token(hsm_session *session, const uint8_t *token_id);
 
+/** Takes what hsm_key_authenticate left for one use of a key; false: nothing. */
+bool session_use_proof(hsm_session *session, const uint8_t key_id[ID_LEN], struct bytes *proof);
+/** Another login cannot use them. */
+void session_use_proofs_drop(hsm_session *session);
+
 /* Session objects. */
 
 struct session_object;

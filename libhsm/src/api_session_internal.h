@@ -16,14 +16,18 @@ struct kept_login {
     size_t password_len;
 };
 
+struct use_proof;
+
 struct hsm_session {
     hsm_cluster *cluster;
     struct login *login;  /* the ticket; the same from open to close */
-    struct api_lock lock; /* guards `info`, `kept`, `quorum_token`, `objects` and what `objects` points to */
+    struct api_lock lock; /* guards `info`, `kept`, `quorum_token`, `proofs`, `objects` and what `objects` points to */
     hsm_login_info info;
     struct object_table *objects;
+    struct use_proof *proofs; /* api_use_proof.c */
     uint8_t quorum_token[16];
     _Atomic bool has_quorum_token;  /* false: no look-up needed */
+    _Atomic bool has_proofs;        /* false: no look-up needed */
     _Atomic uint32_t n_objects;     /* 0: no look-up needed */
     _Atomic uint32_t generation;    /* of the login */
     _Atomic long logging_in;        /* process id of a thread that is logging in again; 0: none */

@@ -98,6 +98,36 @@ hsm_status hsm_verify(hsm_session *session, hsm_key key, const hsm_mechanism *me
     return API(verify(session, &key, mechanism, slice_of(data, data_len), false, slice_of(signature, signature_len)));
 }
 
+static status_code verify_recover(hsm_session *session, const hsm_key *key, const hsm_mechanism *mechanism,
+                                  struct slice signature, uint8_t *out, size_t *out_len)
+{
+    CLEANUP(call_release) struct call call;
+    hsm_mechanism given;
+    size_t room;
+
+    TRY(call_begin(&call, session, NULL, OP_VERIFY_RECOVER));
+    ARGUMENT(session && out_len, "no session, or no place for the data's length");
+    TRY(mechanism_read(mechanism, &given));
+    if (!out) {
+        TRY(signature_room(session, key, &given, &room));
+        *out_len = room;
+        return STATUS_OK;
+    }
+    ARGUMENT(signature.data, "no signature");
+    TRY(check_signature(signature));
+    CALL_KEY(&call, key);
+    mechanism_put(&given, &call.fields);
+    values_put_bytes(&call.fields, FIELD_SIGNATURE, signature);
+    TRY(call_run(&call));
+    return call_give(&call, FIELD_OUTPUT, out, out_len);
+}
+
+hsm_status hsm_verify_recover(hsm_session *session, hsm_key key, const hsm_mechanism *mechanism, const void *signature,
+                              size_t signature_len, uint8_t *data, size_t *data_len)
+{
+    return API(verify_recover(session, &key, mechanism, slice_of(signature, signature_len), data, data_len));
+}
+
 hsm_status hsm_verify_digest(hsm_session *session, hsm_key key, const hsm_mechanism *mechanism, const uint8_t *digest,
                              size_t digest_len, const uint8_t *signature, size_t signature_len)
 {

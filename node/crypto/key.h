@@ -108,6 +108,9 @@ status_code crypto_sign(struct key *key, unsigned worker, const struct mechanism
 /** STATUS_OK or STATUS_SIGNATURE_INVALID. */
 status_code crypto_verify(struct key *key, unsigned worker, const struct mechanism *mechanism, struct slice data,
                           struct slice signature);
+/** The data that stands in an RSA signature. STATUS_SIGNATURE_INVALID. */
+status_code crypto_verify_recover(struct key *key, const struct mechanism *mechanism, struct slice signature,
+                                  struct bytes *out);
 /** `nonce_made` gets the nonce when the node made it (AES_GCM, AES_CCM without one given). */
 status_code crypto_encrypt(struct key *key, unsigned worker, const struct mechanism *mechanism, struct slice data,
                            struct bytes *out, struct bytes *nonce_made);

@@ -90,6 +90,7 @@ struct mechanism_row {
 
 /* rsa.c */
 status_code rsa_sign(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *);
+status_code rsa_verify_recover(struct key *, const struct mechanism *, struct slice, struct bytes *);
 status_code rsa_verify(struct key *, unsigned, const struct mechanism *, struct slice, struct slice);
 status_code rsa_encrypt(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *, struct bytes *);
 status_code rsa_decrypt(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *);

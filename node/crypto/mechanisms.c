@@ -92,6 +92,18 @@ status_code crypto_verify(struct key *key, unsigned worker, const struct mechani
     return row->verify ? row->verify(key, worker, mechanism, data, signature) : no_such_use(mechanism, "verify");
 }
 
+status_code crypto_verify_recover(struct key *key, const struct mechanism *mechanism, struct slice signature,
+                                  struct bytes *out)
+{
+    const struct mechanism_row *row;
+
+    TRY(row_for(key, mechanism, &row));
+    TRY(need_class(key, CLASS_PUBLIC_KEY, "recover"));
+    bool recovers = mechanism->type == MECHANISM_RSA_PKCS || mechanism->type == MECHANISM_RSA_X_509;
+
+    return recovers ? rsa_verify_recover(key, mechanism, signature, out) : no_such_use(mechanism, "recover");
+}
+
 status_code crypto_encrypt(struct key *key, unsigned worker, const struct mechanism *mechanism, struct slice data,
                            struct bytes *out, struct bytes *nonce_made)
 {

@@ -31,7 +31,7 @@ static status_code check_signing(const struct key *key, const struct mechanism *
     size_t hash_len = hash_info(mechanism->hash)->len;
 
     if (mechanism->type == MECHANISM_RSA_X_509) {
-        CHECK(data.len == size, STATUS_DATA_LENGTH, "raw RSA takes %zu bytes, not %zu", size, data.len);
+        CHECK(data.len <= size, STATUS_DATA_LENGTH, "raw RSA takes %zu bytes at most, not %zu", size, data.len);
         return STATUS_OK;
     }
     CHECK(mechanism->hash || mechanism->type == MECHANISM_RSA_PKCS, STATUS_MECHANISM_PARAM_INVALID, "PSS needs a hash");
@@ -42,6 +42,25 @@ static status_code check_signing(const struct key *key, const struct mechanism *
     CHECK(data.len == hash_len, STATUS_DATA_LENGTH, "a digest of %zu bytes is expected, not %zu", hash_len, data.len);
     CHECK(!mechanism->has_salt_len || mechanism->salt_len <= size - 2 - hash_len, STATUS_MECHANISM_PARAM_INVALID,
           "a salt of %zu bytes is too long for this key", mechanism->salt_len);
+    return STATUS_OK;
+}
+
+/* PKCS#11 2.40, 2.1.8: raw RSA takes numbers; what is shorter than the modulus has zeros in front. */
+static status_code put_zeros_in_front(const struct key *key, const struct mechanism *mechanism, struct slice *data,
+                                      struct bytes *storage)
+{
+    static const uint8_t zeros[64];
+    size_t size = (size_t)EVP_PKEY_get_size(key->pkey);
+
+    if (mechanism->type != MECHANISM_RSA_X_509 || data->len >= size)
+        return STATUS_OK;
+    for (size_t missing = size - data->len, n; missing; missing -= n) {
+        n = missing < sizeof(zeros) ? missing : sizeof(zeros);
+        bytes_append(storage, zeros, n);
+    }
+    bytes_append(storage, data->data, data->len);
+    TRY(bytes_ok(storage));
+    *data = bytes_slice(storage);
     return STATUS_OK;
 }
 
@@ -99,6 +118,7 @@ static status_code signing_context(struct key *key, unsigned worker, enum contex
 status_code rsa_sign(struct key *key, unsigned worker, const struct mechanism *mechanism, struct slice data,
                      struct bytes *out)
 {
+    CLEANUP(bytes_release) struct bytes whole = BYTES_SECRET;
     EVP_PKEY_CTX *context;
     size_t len = (size_t)EVP_PKEY_get_size(key->pkey);
     uint8_t *to = bytes_reserve(out, len);
@@ -106,6 +126,7 @@ status_code rsa_sign(struct key *key, unsigned worker, const struct mechanism *m
     TRY(bytes_ok(out));
     TRY(check_signing(key, mechanism, data));
     TRY(check_digest_info(mechanism, data));
+    TRY(put_zeros_in_front(key, mechanism, &data, &whole));
     TRY(signing_context(key, worker, CONTEXT_SIGN, mechanism, &context));
     if (EVP_PKEY_sign(context, to, &len, data.data, data.len) <= 0) {
         char reason[128];
@@ -119,15 +140,42 @@ status_code rsa_sign(struct key *key, unsigned worker, const struct mechanism *m
 status_code rsa_verify(struct key *key, unsigned worker, const struct mechanism *mechanism, struct slice data,
                        struct slice signature)
 {
+    CLEANUP(bytes_release) struct bytes whole = BYTES_SECRET;
     EVP_PKEY_CTX *context;
     char reason[128];
 
+    size_t size = (size_t)EVP_PKEY_get_size(key->pkey);
+
     TRY(check_signing(key, mechanism, data));
+    CHECK(signature.len == size, STATUS_SIGNATURE_INVALID, "a signature has %zu bytes, not %zu", size, signature.len);
+    TRY(put_zeros_in_front(key, mechanism, &data, &whole));
     TRY(signing_context(key, worker, CONTEXT_VERIFY, mechanism, &context));
     if (EVP_PKEY_verify(context, signature.data, signature.len, data.data, data.len) > 0)
         return STATUS_OK;
     failure_openssl_reason(reason, sizeof(reason));
     FAIL(STATUS_SIGNATURE_INVALID, "the signature does not verify with this key and data");
+}
+
+/* What the private key was applied to: the data itself, without the padding in front of it. */
+status_code rsa_verify_recover(struct key *key, const struct mechanism *mechanism, struct slice signature,
+                               struct bytes *out)
+{
+    char reason[128];
+    size_t size = (size_t)EVP_PKEY_get_size(key->pkey), len = size;
+    uint8_t *to = bytes_reserve(out, len);
+
+    TRY(bytes_ok(out));
+    CHECK(!mechanism->hash, STATUS_MECHANISM_PARAM_INVALID, "a digest is verified, not recovered: name no hash");
+    CHECK(signature.len == size, STATUS_SIGNATURE_INVALID, "a signature has %zu bytes, not %zu", size, signature.len);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(crypto_context(), key->pkey, NULL);
+    bool done = context && EVP_PKEY_verify_recover_init(context) > 0 && set_signing(context, mechanism) &&
+                EVP_PKEY_verify_recover(context, to, &len, signature.data, signature.len) > 0;
+
+    EVP_PKEY_CTX_free(context);
+    failure_openssl_reason(reason, sizeof(reason));
+    CHECK(done, STATUS_SIGNATURE_INVALID, "no data of this padding stands in the signature");
+    out->len += len;
+    return STATUS_OK;
 }
 
 static bool set_encryption(EVP_PKEY_CTX *context, const struct mechanism *mechanism)
@@ -171,6 +219,7 @@ static status_code encryption_context(struct key *key, bool encrypt, const struc
 status_code rsa_encrypt(struct key *key, unsigned worker, const struct mechanism *mechanism, struct slice data,
                         struct bytes *out, struct bytes *nonce_made)
 {
+    CLEANUP(bytes_release) struct bytes whole = BYTES_SECRET;
     EVP_PKEY_CTX *context;
     char reason[128];
     size_t len = (size_t)EVP_PKEY_get_size(key->pkey);
@@ -179,6 +228,7 @@ status_code rsa_encrypt(struct key *key, unsigned worker, const struct mechanism
     (void)worker;
     (void)nonce_made;
     TRY(bytes_ok(out));
+    TRY(put_zeros_in_front(key, mechanism, &data, &whole));
     TRY(encryption_context(key, true, mechanism, &context));
     int done = EVP_PKEY_encrypt(context, to, &len, data.data, data.len);
     EVP_PKEY_CTX_free(context);

@@ -296,6 +296,15 @@ static status_code check_quorum(const struct values *attributes)
     return STATUS_OK;
 }
 
+/** PKCS#11 3.0, section 4.9: what everybody may see and use without a login cannot ask for a password. */
+static status_code check_authentication(const struct values *attributes)
+{
+    CHECK(!values_bool(attributes, ATTRIBUTE_ALWAYS_AUTHENTICATE, false) ||
+              values_bool(attributes, ATTRIBUTE_PRIVATE, false),
+          STATUS_TEMPLATE_INCONSISTENT, "ALWAYS_AUTHENTICATE is for private objects: PRIVATE must be true");
+    return STATUS_OK;
+}
+
 status_code draft_make(struct objects *objects, const struct caller *caller, const struct object_new *new,
                        struct draft *draft)
 {
@@ -306,6 +315,7 @@ status_code draft_make(struct objects *objects, const struct caller *caller, con
     TRY(take_key(new, draft));
     attributes_default(&draft->attributes);
     TRY(check_quorum(&draft->attributes));
+    TRY(check_authentication(&draft->attributes));
     TRY(put_identity(objects, caller, new, draft));
     if (!draft->key)
         return values_uint(&draft->attributes, ATTRIBUTE_CLASS, 0) == CLASS_CERTIFICATE ? describe_certificate(draft)

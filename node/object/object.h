@@ -17,6 +17,7 @@ struct object {
     uint8_t id[ID_LEN];
     uint64_t version;
     bool token;
+    bool always_authenticate;              /* each use needs the password of whoever uses it: user/use_proof.h */
     uint8_t quorum_use, quorum_management; /* how many of its users must approve; 0: none */
     uint8_t owner_id[ID_LEN];
     /* private to node/object */

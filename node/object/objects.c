@@ -3,6 +3,7 @@
  * attribute that matters. */
 #include "object/object_internal.h"
 #include "quorum/quorum.h"
+#include "user/use_proof.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -229,6 +230,8 @@ status_code object_use(struct object *object, const struct caller *caller, uint3
         TRY(check_mechanism(object, mechanism));
     if ((own->first_day || own->last_day) && holds_secret(values_uint(&object->attributes, ATTRIBUTE_CLASS, 0)))
         TRY(check_dates(object));
+    if (object->always_authenticate)
+        TRY(use_proof_check(own->objects->node, caller, object->id));
     if (object->quorum_use && usage_attribute != ATTRIBUTE_VERIFY) /* checking a MAC hands out nothing */
         TRY(quorum_check_key(own->objects->node, caller, QUORUM_KEY_USE, object, object->quorum_use));
     return object_key(object, key);

@@ -239,11 +239,6 @@ status_code attribute_check_value(const struct values *attributes, uint32_t attr
         return check_at_most(attributes, attribute, 0);
     case ATTRIBUTE_CERTIFICATE_CATEGORY:
         return check_at_most(attributes, attribute, 3);
-    case ATTRIBUTE_ALWAYS_AUTHENTICATE:
-        /* A password with each use is nothing that a ticket could carry: refused rather than promised. */
-        CHECK(!values_bool(attributes, attribute, false), STATUS_ATTRIBUTE_VALUE_INVALID,
-              "ALWAYS_AUTHENTICATE is not offered: it must be false");
-        return STATUS_OK;
     default:
         return STATUS_OK;
     }

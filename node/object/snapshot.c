@@ -49,6 +49,7 @@ static status_code fill(struct object *object)
     struct object_private *own = object->own;
     TRY(content_decode(own->encoded, &own->content));
     TRY(values_decode_all(&ATTRIBUTE_SCHEMA, own->content.attributes, &object->attributes));
+    object->always_authenticate = values_bool(&object->attributes, ATTRIBUTE_ALWAYS_AUTHENTICATE, false);
     object->quorum_use = (uint8_t)values_uint(&object->attributes, ATTRIBUTE_QUORUM_USE, 0);
     object->quorum_management = (uint8_t)values_uint(&object->attributes, ATTRIBUTE_QUORUM_MANAGEMENT, 0);
     memcpy(object->owner_id, own->content.owner_id.data, ID_LEN);

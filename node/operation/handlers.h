@@ -10,6 +10,7 @@ status_code op_hello(struct call *call);
 status_code op_ping(struct call *call);
 status_code op_login(struct call *call);
 status_code op_login_challenge(struct call *call);
+status_code op_key_authenticate(struct call *call);
 status_code op_logout(struct call *call);
 
 /* op_cluster.c */
@@ -72,6 +73,7 @@ status_code op_object_share(struct call *call);
 /* op_sign.c, op_encrypt.c, op_multipart.c, op_wrap.c, op_derive.c, op_encapsulate.c, op_random.c, op_audit.c */
 status_code op_sign(struct call *call);
 status_code op_verify(struct call *call);
+status_code op_verify_recover(struct call *call);
 status_code op_encrypt(struct call *call);
 status_code op_decrypt(struct call *call);
 status_code op_multipart(struct call *call);

@@ -1,6 +1,7 @@
-/* HELLO, PING, LOGIN, LOGOUT. */
+/* HELLO, PING, LOGIN, LOGOUT, and logging in for one use of a key. */
 #include "operation/handlers.h"
 #include "user/challenge.h"
+#include "user/use_proof.h"
 
 static void put_cluster_id(struct call *call)
 {
@@ -65,6 +66,23 @@ status_code op_login_challenge(struct call *call)
     TRY(challenge_make(call->node, call_bytes(call, FIELD_USER_NAME), text, state));
     call_answer(call, FIELD_DATA, text);
     call_answer(call, FIELD_STATE, state);
+    return STATUS_OK;
+}
+
+/* Only for keys that ask for it: nothing else looks at the proof. */
+status_code op_key_authenticate(struct call *call)
+{
+    CLEANUP(object_release) struct object *object = NULL;
+    const struct login_proof second = {call_bytes(call, FIELD_STATE), call_bytes(call, FIELD_SIGNATURE)};
+    struct bytes *proof = call_buffer(call);
+    uint64_t expires_ms = 0;
+
+    TRY(call_object(call, FIELD_OBJECT_ID, FIELD_BLOB, &object));
+    CHECK(object->always_authenticate, STATUS_INVALID_ARGUMENT, "the object's ALWAYS_AUTHENTICATE is not true");
+    TRY(use_proof_make(call->node, &call->caller, object->id, call_bytes(call, FIELD_PASSWORD), &second, proof,
+                       &expires_ms));
+    call_answer(call, FIELD_TICKET, proof);
+    values_put_uint(call->answer, FIELD_TIME_MS, expires_ms);
     return STATUS_OK;
 }
 

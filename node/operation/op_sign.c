@@ -1,4 +1,4 @@
-/* SIGN and VERIFY. The hot path: no allocation here. */
+/* SIGN, VERIFY and VERIFY_RECOVER. The hot path: no allocation here. */
 #include "operation/handlers.h"
 
 /** SIGN_RECOVER and VERIFY_RECOVER permit what recovers its data, if the plain use is not permitted anyway. */
@@ -39,4 +39,20 @@ status_code op_verify(struct call *call)
     TRY(object_use(object, &call->caller, usage, &mechanism, &key));
     return crypto_verify(key, call->worker, &mechanism, call_bytes(call, FIELD_DATA),
                          call_bytes(call, FIELD_SIGNATURE));
+}
+
+status_code op_verify_recover(struct call *call)
+{
+    CLEANUP(object_release) struct object *object = NULL;
+    struct mechanism mechanism;
+    struct key *key;
+
+    TRY(call_mechanism(call, &mechanism));
+    TRY(call_object(call, FIELD_OBJECT_ID, FIELD_BLOB, &object));
+    TRY(object_use(object, &call->caller, ATTRIBUTE_VERIFY_RECOVER, &mechanism, &key));
+
+    struct bytes *data = call_buffer(call);
+    TRY(crypto_verify_recover(key, &mechanism, call_bytes(call, FIELD_SIGNATURE), data));
+    values_put_bytes(call->answer, FIELD_OUTPUT, bytes_slice(data)); /* it may be empty */
+    return STATUS_OK;
 }

@@ -1,10 +1,10 @@
 /* Spending a token: quorum.h. One use is taken off, durably, before the operation is done; a request that is sent again
  * because its answer was lost finds its own use and takes no other. */
-#include <openssl/evp.h>
 #include "node.h"
 #include "object/object.h"
 #include "quorum/quorum_entitled.h"
 #include "user/cluster_record.h"
+#include "user/request_hash.h"
 
 #define RETRIES   16u
 #define RESEND_MS 60000u /* how long a request that was paid for may be sent again */
@@ -39,21 +39,6 @@ static enum quorum_service service_of(const struct caller *caller, enum operatio
 }
 
 /* --- spending --- */
-
-static status_code hash_request(const struct caller *caller, uint8_t hash[32])
-{
-    CLEANUP(bytes_release) struct bytes encoded = BYTES_SECRET;
-    struct values request = *caller->request;
-    uint8_t operation = (uint8_t)caller->operation;
-
-    values_remove(&request, FIELD_QUORUM_TOKEN);
-    bytes_append(&encoded, &operation, 1);
-    values_encode(&FIELD_SCHEMA, &request, &encoded);
-    TRY(bytes_ok(&encoded));
-    CHECK(EVP_Q_digest(crypto_context(), "SHA256", NULL, encoded.data, encoded.len, hash, NULL) == 1, STATUS_INTERNAL,
-          "hashing a request");
-    return STATUS_OK;
-}
 
 static uint64_t time_of(const struct spent *spent)
 {
@@ -117,7 +102,7 @@ static status_code spend_once(struct node *node, const struct caller *caller, en
     CHECK(status != STATUS_OBJECT_NOT_FOUND, STATUS_QUORUM_NEEDED, "there is no such quorum token");
     TRY(status);
     TRY(check_token(node, caller, &token, service, object_id, needed));
-    TRY(hash_request(caller, hash));
+    TRY(request_hash(caller, hash));
     if (was_paid(&token, hash, now_ms))
         return STATUS_OK;
     CHECK(token.uses_left > 0, STATUS_QUORUM_NEEDED, "the quorum token was for %llu operations, which are used up",

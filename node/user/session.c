@@ -1,7 +1,6 @@
 /* Logins and their tickets: made, checked on every message, renewed. */
 #include <openssl/rand.h>
 #include "node.h"
-#include "user/challenge.h"
 #include "user/lockout.h"
 #include "seal/record.h"
 #include "user/ticket.h"
@@ -32,8 +31,8 @@ static status_code read_standing(struct users *users, enum store_kind kind, cons
     return STATUS_OK;
 }
 
-static status_code standing_of(struct users *users, enum store_kind kind, const uint8_t id[ID_LEN],
-                               struct standing *standing)
+status_code users_standing(struct users *users, enum store_kind kind, const uint8_t id[ID_LEN],
+                           struct standing *standing)
 {
     if (session_cache_find(users->cache, kind, id, standing))
         return STATUS_OK;
@@ -83,7 +82,7 @@ static status_code choose_session(struct users *users, struct slice earlier, con
 
     if (earlier.len && ticket_open(users->node, earlier, &ticket) == STATUS_OK &&
         memcmp(ticket.user_id, account->id, ID_LEN) == 0) {
-        TRY(standing_of(users, STORE_REVOCATION, ticket.session_id, &revocation));
+        TRY(users_standing(users, STORE_REVOCATION, ticket.session_id, &revocation));
         if (!revocation.exists) {
             memcpy(session_id, ticket.session_id, ID_LEN);
             return STATUS_OK;
@@ -125,17 +124,23 @@ status_code users_check_password(struct users *users, struct slice name, struct 
     return check_credentials(users, name, password, &none, false, account);
 }
 
+status_code users_check_login(struct users *users, struct slice name, struct slice password,
+                              const struct login_proof *proof, struct account *account)
+{
+    TRY(node_catch_up_with_all(users->node));
+    status_code status = check_credentials(users, name, password, proof, true, account);
+
+    if (status != STATUS_OK && status != STATUS_SECOND_FACTOR_NEEDED)
+        metric_add(WORKERS_MAX, METRIC_LOGIN_FAILURES, 1);
+    return status;
+}
+
 status_code users_login(struct users *users, struct slice name, struct slice password, const struct login_proof *proof,
                         struct slice earlier_ticket, struct caller *caller, struct bytes *ticket, uint64_t *expires_ms)
 {
     CLEANUP(account_wipe) struct account account;
     struct ticket made = {.role = ROLE_NONE};
-    TRY(node_catch_up_with_all(users->node));
-    status_code status = check_credentials(users, name, password, proof, true, &account);
-
-    if (status != STATUS_OK && status != STATUS_SECOND_FACTOR_NEEDED)
-        metric_add(WORKERS_MAX, METRIC_LOGIN_FAILURES, 1);
-    TRY(status);
+    TRY(users_check_login(users, name, password, proof, &account));
     made.login_ms = node_now_ms(users->node);
     made.role = account.role;
     made.credential_version = account.credential_version;
@@ -163,10 +168,10 @@ status_code users_check_ticket(struct users *users, struct slice sealed, struct 
 
     TRY(ticket_open(users->node, sealed, &ticket));
     TRY(check_times(&ticket, now));
-    TRY(standing_of(users, STORE_USER, ticket.user_id, &user));
+    TRY(users_standing(users, STORE_USER, ticket.user_id, &user));
     CHECK(user.exists && user.credential_version == ticket.credential_version && user.role == ticket.role,
           STATUS_TICKET_EXPIRED, "the user was deleted, or its password changed, since this login: log in again");
-    TRY(standing_of(users, STORE_REVOCATION, ticket.session_id, &revocation));
+    TRY(users_standing(users, STORE_REVOCATION, ticket.session_id, &revocation));
     CHECK(!revocation.exists, STATUS_TICKET_EXPIRED, "this session was logged out: log in again");
     fill_caller(&ticket, user.name, caller);
     bool young = now - ticket.issued_ms <= (ticket.expires_ms - ticket.issued_ms) / 2 || now < ticket.issued_ms;

@@ -20,8 +20,9 @@ status_code users_open(struct node *node, struct users **users)
     made->node = node;
     atomic_flag_clear(&made->purging);
     made->cache = session_cache_new();
-    status_code status =
-        made->cache ? users_start_purging(made) : failure_set(STATUS_OUT_OF_MEMORY, "no memory for the users");
+    made->spent = use_spent_new();
+    status_code status = made->cache && made->spent ? users_start_purging(made)
+                                                    : failure_set(STATUS_OUT_OF_MEMORY, "no memory for the users");
     if (status != STATUS_OK) {
         users_close(made);
         return status;
@@ -33,6 +34,7 @@ status_code users_open(struct node *node, struct users **users)
 void users_close(struct users *users)
 {
     session_cache_free(users->cache);
+    use_spent_free(users->spent);
     free(users);
 }
 

@@ -85,6 +85,7 @@ BACKUP_UNAVAILABLE = 58  # this node keeps no backups, or they cannot be reached
 BACKUP_INVALID = 59  # the backup is damaged, cut off, or another's
 QUORUM_NEEDED = 60  # a quorum must approve this first
 SECOND_FACTOR_NEEDED = 61  # this user logs in with a signed challenge besides the password
+AUTHENTICATION_NEEDED = 62  # the key wants the user's password for each use
 
 # Roles of users.
 ROLE_ADMIN = 1  # manages users and nodes; cannot use keys

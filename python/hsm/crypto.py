@@ -144,6 +144,11 @@ class CryptoCalls(Handle):
         check(lib.hsm_verify_digest(self._handle, key, struct_of(mechanism), digest, len(digest), signature,
                                     len(signature)))
 
+    def verify_recover(self, key: Key, mechanism: AnyMechanism, signature: Bytes) -> bytes:
+        """The data that stands in an RSA signature without a hash; SignatureInvalid."""
+        signature = as_bytes(signature)
+        return take(lib.hsm_verify_recover, self._handle, key, struct_of(mechanism), signature, len(signature))
+
     def encrypt(self, key: Key, mechanism: AnyMechanism, data: Bytes) -> Ciphertext:
         """Encrypts. AES_GCM and AES_CCM: ciphertext || tag; without a nonce the node makes one: see Ciphertext."""
         data = as_bytes(data)

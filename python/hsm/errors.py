@@ -270,6 +270,10 @@ class SecondFactorNeeded(Error):
     status, text = constants.SECOND_FACTOR_NEEDED, "this user logs in with a signed challenge besides the password"
 
 
+class AuthenticationNeeded(Error):
+    status, text = constants.AUTHENTICATION_NEEDED, "the key wants the user's password for each use"
+
+
 BY_STATUS: dict[int, type[Error]] = {error.status: error for error in Error.__subclasses__()}
 
 

@@ -54,6 +54,20 @@ class Session(ObjectCalls, CryptoCalls, Administration, Backups, Quorum):
         """Logs in with the configuration's user and password, and again by itself when the login expires."""
         check(lib.hsm_login_default(self._handle))
 
+    def authenticate(self, key: Key, password: Union[str, Bytes], state: Bytes = b"", signature: Bytes = b"") -> None:
+        """The user's password for one use of a key whose ALWAYS_AUTHENTICATE is true, within two minutes; state and
+        signature of Cluster.login_challenge for users with a second factor. LoginFailed; UserLocked."""
+        secret, state, signature = as_secret(password), as_bytes(state), as_bytes(signature)
+        if not state:
+            check(lib.hsm_key_authenticate(self._handle, key, secret, len(secret)))
+            return
+        check(lib.hsm_key_authenticate_signed(self._handle, key, secret, len(secret), state, len(state), signature,
+                                              len(signature)))
+
+    def authenticate_default(self, key: Key) -> None:
+        """The same with the configuration's password, when its user is the one who is logged in."""
+        check(lib.hsm_key_authenticate_default(self._handle, key))
+
     def logout(self) -> None:
         """Ends the login on all nodes."""
         check(lib.hsm_logout(self._handle))

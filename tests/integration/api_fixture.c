@@ -183,6 +183,8 @@ static void write_client(const struct world *world)
 
 /* --- nodes --- */
 
+const char *world_settings = "";
+
 static void node_configure(const struct world *world, struct node *node, unsigned number)
 {
     char path[300], text[2048];
@@ -193,8 +195,8 @@ static void node_configure(const struct world *world, struct node *node, unsigne
     snprintf(path, sizeof(path), "%s/hsmd.yaml", node->folder);
     snprintf(text, sizeof(text),
              "{\"name\": \"node%u\", \"zone\": \"a\", \"state-folder\": \"%s\", \"store\": \"sqlite:%s/store.db\",\n"
-             " %s, \"metrics\": \"127.0.0.1:0\"}\n",
-             number, node->folder, world->folder, listening());
+             " %s, %s \"metrics\": \"127.0.0.1:0\"}\n",
+             number, node->folder, world->folder, listening(), world_settings);
     write_file(path, text, strlen(text));
 }
 

@@ -33,6 +33,9 @@ struct world {
     hsm_session *admin, *user;
 };
 
+/** More settings of its nodes: "\"NAME\": VALUE,". To be set before world_begin. */
+extern const char *world_settings;
+
 /** For cmocka's groups: `*state` is the world. */
 int world_begin(void **state);
 int world_end(void **state);

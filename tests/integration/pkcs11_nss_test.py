@@ -62,6 +62,23 @@ def test_a_message_is_signed_and_decrypted(token, database):
     assert token.path("decrypted").read_text() == "a message"
 
 
+def test_certificates_are_seen_before_a_login(token, database):
+    make_certificate(token, database, "seen", "-k", "ec", "-q", "nistp256")
+    token.configure_login()
+    assert "demo:seen" in token.run("certutil", "-d", database, "-L", "-h", "all", data=b"")
+    token.run("certutil", "-d", database, "-L", "-h", "demo", "-n", "demo:seen", "-a", "-o", "seen.pem", data=b"")
+    assert "seen.pem: OK" in token.run("openssl", "verify", "-CAfile", "seen.pem", "seen.pem")
+
+
+def test_a_wrong_password_in_the_configuration_stops_nothing(token, database):
+    make_certificate(token, database, "unseen", "-k", "ec", "-q", "nistp256")
+    wrong = token.write("wrong", "not the password")
+    wrong.chmod(0o600)
+    token.cluster.write_client_config(token.config, user=token.user, **{"password-file": str(wrong)})
+    assert "demo:unseen" not in token.run("certutil", "-d", database, "-L", "-h", "all", data=b"")
+    assert "nothing is shown before a login" in token.reasons() and "not the password" not in token.reasons()
+
+
 def test_what_is_deleted_is_gone(token, database):
     make_certificate(token, database, "brief", "-k", "ec", "-q", "nistp256")
     certutil(token, database, "-F", "-h", "demo", "-n", "demo:brief")

@@ -504,8 +504,10 @@ static void keys_of_another_type_or_use_are_refused_at_once(void **state)
     RV(CKR_MECHANISM_INVALID, p11->C_SignInit(session, MECHANISM(CKM_AES_GCM), aes));
     RV(CKR_MECHANISM_INVALID, p11->C_SignInit(session, MECHANISM(CKM_MD5_RSA_PKCS), private_key));
     RV(CKR_MECHANISM_PARAM_INVALID, p11->C_SignInit(session, MECHANISM_OF(CKM_ECDSA, message, 5), private_key));
-    RV(CKR_MECHANISM_INVALID, p11->C_SignRecoverInit(session, MECHANISM(CKM_RSA_PKCS), private_key));
-    RV(CKR_MECHANISM_INVALID, p11->C_VerifyRecoverInit(session, MECHANISM(CKM_RSA_PKCS), public_key));
+    RV(CKR_KEY_TYPE_INCONSISTENT, p11->C_SignRecoverInit(session, MECHANISM(CKM_RSA_PKCS), private_key));
+    RV(CKR_KEY_TYPE_INCONSISTENT, p11->C_VerifyRecoverInit(session, MECHANISM(CKM_RSA_PKCS), public_key));
+    RV(CKR_MECHANISM_INVALID, p11->C_SignRecoverInit(session, MECHANISM(CKM_SHA256_RSA_PKCS), private_key));
+    RV(CKR_MECHANISM_INVALID, p11->C_SignRecoverInit(session, MECHANISM(CKM_RSA_X_509), private_key)); /* by policy */
 }
 
 static void a_failed_operation_has_ended(void **state)

@@ -203,6 +203,18 @@ def test_others_do_not_see_private_objects(token):
     assert "Private Key Object" not in tool(token, "-O", login=False)
 
 
+def test_what_is_public_is_listed_without_a_login_when_the_configuration_has_one(token):
+    generate(token, "EC:prime256v1", "--usage-sign")
+    tool(token, "--write-object", token.write("d", b"anything"), "--type", "data", "--label", "note")
+    assert "pair" not in tool(token, "--list-objects", login=False)
+    token.configure_login()
+    told = tool(token, "--list-objects", login=False)
+    assert "Public Key Object" in told and "note" in told and "Private Key Object" not in told
+    tool(token, "--read-object", "--type", "data", "--label", "note", "-o", "back", login=False)
+    assert token.path("back").read_bytes() == b"anything"
+    assert "Private Key Object" in tool(token, "--list-objects")
+
+
 def test_labels_and_ids_can_be_changed(token):
     generate(token, "EC:prime256v1", "--usage-sign")
     tool(token, "--set-id", "0a", "--type", "privkey", "--id", "01")

@@ -555,8 +555,11 @@ static void policy(void **state)
 
         check_signing(key, &sha1, of_len(20));
         check_signing(key, &raw, slice_of(number, 256));
-        assert_status(crypto_sign(key, 0, &raw, of_len(255), &ciphertext), STATUS_DATA_LENGTH);
+        check_signing(key, &raw, slice_of(number, 20)); /* zeros in front */
+        assert_status(crypto_sign(key, 0, &raw, of_len(257), &ciphertext), STATUS_DATA_LENGTH);
         assert_ok(crypto_encrypt(public_key, 0, &raw, slice_of(number, 256), &ciphertext, &nonce));
+        assert_ok(crypto_verify_recover(public_key, &raw, bytes_slice(&ciphertext), &plaintext));
+        bytes_clear(&plaintext);
         assert_ok(crypto_decrypt(key, 0, &raw, bytes_slice(&ciphertext), &plaintext));
         assert_bytes(bytes_slice(&plaintext), slice_of(number, 256));
     }

@@ -1,6 +1,6 @@
 # Objects, operations and the audit log, over the real store and real cryptography.
 foreach(subject object_record object_change object_find object_cache operation_table operation_create operation_crypto operation_user
-                audit rotation)
+                user_use_proof audit rotation)
   hsm_unit_test(node_${subject}_test SOURCES node_objects_fixture.c LIBS hsmd_core)
 endforeach()
 foreach(subject removed late damaged)

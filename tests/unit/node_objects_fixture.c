@@ -161,6 +161,8 @@ status_code exchange_run(struct exchange *exchange, enum operation operation)
                         .request = &exchange->request,
                         .answer = &exchange->answer,
                         .buffers = exchange->buffers};
+    call.caller.operation = operation;
+    call.caller.request = &exchange->request;
     values_init(&exchange->answer);
     failure_clear();
     status_code code = operation_handler_of(operation)(&call);

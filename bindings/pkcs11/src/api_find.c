@@ -1,10 +1,12 @@
 /* Finding objects. The cluster's index does the work; what it cannot compare is compared here, on the attributes that
  * come along with what is found. Objects are fetched page by page, as the application takes them.
  *
- * Session objects are those of all sessions of the application. Who is not logged in sees nothing of the cluster. */
+ * Session objects are those of all sessions of the application. Who is not logged in sees what the guest may (guest.h),
+ * or nothing. */
 #include <stdlib.h>
 #include "attribute.h"
 #include "find.h"
+#include "guest.h"
 #include "login.h"
 #include "mechanism_object.h"
 
@@ -17,6 +19,7 @@ struct find {
     struct template_made wanted; /* its claims are compared here */
     hsm_find *searches[SEARCHES_MAX];
     size_t n_searches, current;
+    bool as_guest;                /* began before a login: goes on so */
     uint64_t n_logins_ended;      /* when it began: it is over with its login */
     CK_RV failed;                 /* what was lost with a page: the search cannot go on */
     CK_OBJECT_HANDLE *mechanisms; /* CKO_MECHANISM */
@@ -64,11 +67,23 @@ static const struct part {
     {false, false, {{HSM_ATTR_SENSITIVE, &NO, sizeof(NO)}, {HSM_ATTR_EXTRACTABLE, &YES, sizeof(YES)}}},
 };
 
+/* Who did not log in is not told that a login has ended: there is nothing more to see. */
+static bool guest_lost(const struct find *find, CK_RV result)
+{
+    return find->as_guest && result == CKR_USER_NOT_LOGGED_IN;
+}
+
 static CK_RV open_search(struct session *session, struct find *find, const hsm_attribute *attributes, size_t n)
 {
-    LOGGED_IN(session, hsm_find_open(session->slot->login, attributes, n, NULL, 0, &find->searches[find->n_searches]));
-    find->n_searches++;
-    return CKR_OK;
+    hsm_session *reader;
+
+    TRY(session_reader(session, &reader));
+    CK_RV result =
+        login_result(session, hsm_find_open(reader, attributes, n, NULL, 0, &find->searches[find->n_searches]));
+
+    if (result == CKR_OK)
+        find->n_searches++;
+    return guest_lost(find, result) ? CKR_OK : result;
 }
 
 static const CK_ATTRIBUTE *claim_of_value(const struct template_made *wanted)
@@ -112,10 +127,29 @@ static CK_RV open_part(struct session *session, struct find *find, const struct 
     return open_search(session, find, attributes, n);
 }
 
+/* The guest sees what is not private: *nothing when there is no guest, or the template wants something else. */
+static CK_RV narrow_to_guest(struct session *session, struct find *find, bool *nothing)
+{
+    const hsm_attribute *given = template_get(&find->wanted, HSM_ATTR_PRIVATE);
+    hsm_session *reader;
+
+    *nothing = template_bool(&find->wanted, HSM_ATTR_PRIVATE, false) || !guest_is_configured(session->slot);
+    if (*nothing)
+        return CKR_OK;
+    TRY(session_reader(session, &reader));
+    find->as_guest = session_is_guest(session);
+    *nothing = !find->as_guest && reader == session->slot->login && session_login(session) == LOGIN_NONE;
+    return !find->as_guest || given ? CKR_OK : template_add(&find->wanted, HSM_ATTR_PRIVATE, &NO, sizeof(NO));
+}
+
 static CK_RV open_searches(struct session *session, struct find *find)
 {
+    bool nothing = find->wanted.nothing;
+
     find->n_logins_ended = session->n_logins_ended;
-    if (find->wanted.nothing || session_login(session) == LOGIN_NONE)
+    if (!nothing && session_login(session) == LOGIN_NONE)
+        TRY(narrow_to_guest(session, find, &nothing));
+    if (nothing)
         return CKR_OK;
     if (!find->wanted.claims_secret)
         return open_search(session, find, find->wanted.attributes, find->wanted.n);
@@ -197,9 +231,14 @@ static CK_RV find_page(struct session *session, CK_OBJECT_HANDLE *handles, CK_UL
     CLEANUP(page_release) struct page page = {.n = 0};
     struct find *find = session->find;
     CK_ULONG room = max - *n;
+    CK_RV result = login_result(session, hsm_find_next(find->searches[find->current], page.keys, page.attributes,
+                                                       room < PAGE ? room : PAGE, &page.n));
 
-    LOGGED_IN(session, hsm_find_next(find->searches[find->current], page.keys, page.attributes,
-                                     room < PAGE ? room : PAGE, &page.n));
+    if (guest_lost(find, result)) {
+        find->current = find->n_searches;
+        return CKR_OK;
+    }
+    TRY(result);
     if (page.n == 0)
         find->current++;
     for (size_t i = 0; i < page.n && find->failed == CKR_OK; i++)
@@ -230,6 +269,8 @@ CK_RV C_FindObjects(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE_PTR phObject, C
     CHECK(session->find->failed == CKR_OK, session->find->failed);
     if (session->n_logins_ended != session->find->n_logins_ended) /* a page may be left from before */
         session->find->current = session->find->n_searches;
+    if (session->find->as_guest)
+        session->reader = session->slot->guest;
     CK_RV result = find_some(session, phObject, ulMaxObjectCount, &n);
 
     /* What was found is given out; a failure shows again at the next call. */

@@ -63,9 +63,8 @@ CK_RV C_GetSessionInfo(CK_SESSION_HANDLE hSession, CK_SESSION_INFO_PTR pInfo)
     return CKR_OK;
 }
 
-/* The state of an operation holds digests and counters alone where it lies here, but where a node keeps it sealed it is
- * bound to the login: it cannot be restored in another process, which is what these are for. The standard lets a token
- * say so (PKCS#11 2.40, 5.6.5). */
+/* Hashes that are under way lie in contexts of OpenSSL, which neither give nor take their state; what nodes do in parts
+ * is sealed for the login. The standard lets a token say so (PKCS#11 2.40, 5.6.5). */
 CK_RV C_GetOperationState(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pOperationState, CK_ULONG_PTR pulOperationStateLen)
 {
     CLEANUP(session_leave) struct session *session = NULL;

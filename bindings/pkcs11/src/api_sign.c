@@ -67,9 +67,10 @@ static CK_RV verify(struct session *session, struct operation *operation, const 
                     const CK_BYTE *signature, CK_ULONG signature_len)
 {
     const hsm_mechanism *mechanism = &operation->mechanism.hsm;
-    hsm_session *login = session->slot->login;
+    hsm_session *login;
     hsm_key key = operation->key.key;
 
+    TRY(operation_login(session, operation, &login));
     CHECK((data || !data_len) && signature, CKR_ARGUMENTS_BAD);
     TRY(check_signature_len(session, operation, signature_len));
     return operation_result(session, OPERATION_VERIFY,
@@ -123,51 +124,4 @@ CK_RV C_VerifyFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature, CK_ULONG
 
     operation_end(operation);
     return result;
-}
-
-/* --- with recovery --- */
-
-/* No mechanism of the cluster recovers data from a signature: its nodes do RSA with a padding that is checked, and raw
- * by policy alone. C_GetMechanismInfo says so of each. */
-static CK_RV refuse_recovery(CK_SESSION_HANDLE handle, const CK_MECHANISM *mechanism)
-{
-    CLEANUP(session_leave) struct session *session = NULL;
-
-    TRY(session_enter(handle, &session));
-    CHECK(mechanism, CKR_ARGUMENTS_BAD);
-    return CKR_MECHANISM_INVALID;
-}
-
-CK_RV C_SignRecoverInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
-{
-    (void)hKey;
-    return refuse_recovery(hSession, pMechanism);
-}
-
-CK_RV C_VerifyRecoverInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
-{
-    (void)hKey;
-    return refuse_recovery(hSession, pMechanism);
-}
-
-static CK_RV not_begun(CK_SESSION_HANDLE handle)
-{
-    CLEANUP(session_leave) struct session *session = NULL;
-
-    TRY(session_enter(handle, &session));
-    return CKR_OPERATION_NOT_INITIALIZED;
-}
-
-CK_RV C_SignRecover(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature,
-                    CK_ULONG_PTR pulSignatureLen)
-{
-    (void)pData, (void)ulDataLen, (void)pSignature, (void)pulSignatureLen;
-    return not_begun(hSession);
-}
-
-CK_RV C_VerifyRecover(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen, CK_BYTE_PTR pData,
-                      CK_ULONG_PTR pulDataLen)
-{
-    (void)pSignature, (void)ulSignatureLen, (void)pData, (void)pulDataLen;
-    return not_begun(hSession);
 }

@@ -2,6 +2,7 @@
  * are known of an object; what only its VALUE holds is asked for once in a call, and only when it may be had. */
 #include <stdlib.h>
 #include "attribute_table.h"
+#include "guest.h"
 #include "key_value.h"
 #include "mechanism.h"
 #include "login.h"
@@ -176,12 +177,15 @@ static CK_RV ask_value(struct giving *giving)
 {
     static const uint32_t VALUE[] = {HSM_ATTR_VALUE};
 
-    if (!giving->value_asked) {
-        giving->value_asked = true;
+    hsm_session *reader;
+
+    if (giving->value_asked)
+        return giving->value_result;
+    giving->value_asked = true;
+    giving->value_result = session_reader(giving->session, &reader);
+    if (giving->value_result == CKR_OK)
         giving->value_result =
-            login_result(giving->session,
-                         hsm_object_get(giving->session->slot->login, giving->object->key, VALUE, 1, &giving->value));
-    }
+            login_result(giving->session, hsm_object_get(reader, giving->object->key, VALUE, 1, &giving->value));
     return giving->value_result;
 }
 

@@ -1,45 +1,10 @@
-/* C_Login and what belongs to it. All sessions of a slot are logged in, or none (PKCS#11 2.40, 6.7.4).
- *
- * A PIN is "user:password", as programs for AWS CloudHSM write it, or the password alone of the user that the
- * configuration names, or nothing when the configuration has the password, too. */
+/* C_Login and what belongs to it. All sessions of a slot are logged in, or none (PKCS#11 2.40, 6.7.4). */
 #include "login.h"
+#include "credentials.h"
+#include "guest.h"
 
 #include <stdlib.h>
 #include <unistd.h>
-
-struct credentials {
-    char user[HSM_USER_NAME_MAX + 1];
-    const uint8_t *password; /* within the caller's PIN */
-    size_t password_len;
-};
-
-static CK_RV take_user(const uint8_t *name, size_t name_len, struct credentials *credentials)
-{
-    CHECK(name_len > 0 && name_len <= HSM_USER_NAME_MAX && !memchr(name, '\0', name_len), CKR_PIN_INCORRECT);
-    memcpy(credentials->user, name, name_len);
-    credentials->user[name_len] = '\0';
-    return CKR_OK;
-}
-
-static CK_RV configured_user(const struct slot *slot, struct credentials *credentials)
-{
-    size_t len = sizeof(credentials->user);
-
-    CHECK(hsm_config_get(slot->config, "user", credentials->user, &len) == HSM_OK && len > 0, CKR_PIN_INCORRECT);
-    return CKR_OK;
-}
-
-static CK_RV take_pin(const struct slot *slot, const uint8_t *pin, CK_ULONG pin_len, struct credentials *credentials)
-{
-    CHECK(pin_len <= HSM_USER_NAME_MAX + 1 + HSM_PASSWORD_MAX, CKR_PIN_LEN_RANGE);
-    const uint8_t *colon = memchr(pin, ':', pin_len);
-
-    credentials->password = colon ? colon + 1 : pin;
-    credentials->password_len = pin_len - (size_t)(credentials->password - pin);
-    if (colon)
-        return take_user(pin, (size_t)(colon - pin), credentials);
-    return configured_user(slot, credentials);
-}
 
 bool login_is_configured(const struct slot *slot)
 {
@@ -129,6 +94,8 @@ static void expired(struct session *session)
 
 CK_RV login_result(struct session *session, hsm_status status)
 {
+    if (session_is_guest(session))
+        return guest_result(session->slot, status);
     switch (status) {
     case HSM_TICKET_EXPIRED:
         expired(session);
@@ -178,24 +145,54 @@ static CK_RV log_in_once(struct slot *slot, const struct credentials *credential
     return result;
 }
 
+/* The operation that was begun last, of those whose key wants the user. */
+static struct operation *operation_that_waits(struct session *session)
+{
+    struct operation *last = NULL;
+
+    for (int i = 0; i < OPERATION_KINDS; i++) {
+        struct operation *operation = &session->operations[i];
+
+        if (operation->active && operation->wants_user && (!last || operation->begun > last->begun))
+            last = operation;
+    }
+    return last;
+}
+
+/* Nobody else's password opens the key: asking a node for it would only count as a guess. */
+static CK_RV check_same_user(const struct slot *slot, const struct credentials *credentials)
+{
+    struct credentials current;
+
+    TRY(credentials_user_logged_in(slot, &current));
+    return strcmp(current.user, credentials->user) == 0 ? CKR_OK : CKR_PIN_INCORRECT;
+}
+
+static CK_RV confirm_result(struct session *session, hsm_status status)
+{
+    if (status == HSM_LOGIN_FAILED || status == HSM_USER_LOCKED)
+        return result_of(status);
+    return status == HSM_OBJECT_NOT_FOUND ? result_as(CKR_KEY_HANDLE_INVALID) : login_result(session, status);
+}
+
 /* For one use of a key (CKA_ALWAYS_AUTHENTICATE): the password is looked at again, the login stays as it is. */
 static CK_RV confirm_user(struct session *session, const struct credentials *credentials)
 {
-    hsm_session *other = NULL;
+    struct operation *operation = operation_that_waits(session);
+    struct slot *slot = session->slot;
 
     TRY(session_needs_user(session));
-    CHECK(session->operations[OPERATION_SIGN].active || session->operations[OPERATION_DECRYPT].active,
-          CKR_OPERATION_NOT_INITIALIZED);
-    HSM(hsm_session_open(session->slot->cluster, &other));
-    hsm_status status = credentials
-                            ? hsm_login(other, credentials->user, credentials->password, credentials->password_len)
-                            : hsm_login_default(other);
-    CK_RV result = result_of(status);
+    CHECK(operation, CKR_OPERATION_NOT_INITIALIZED);
+    CHECK(!operation->user_came, CKR_USER_ALREADY_LOGGED_IN);
+    if (credentials)
+        TRY(check_same_user(slot, credentials));
+    hsm_status status = credentials ? hsm_key_authenticate(slot->login, operation->key.key, credentials->password,
+                                                           credentials->password_len)
+                                    : hsm_key_authenticate_default(slot->login, operation->key.key);
 
-    if (result == CKR_OK)
-        (void)hsm_logout(other);
-    hsm_session_close(other);
-    return result;
+    TRY(confirm_result(session, status));
+    operation->user_came = true;
+    return CKR_OK;
 }
 
 static CK_RV log_in_as(struct session *session, CK_USER_TYPE type, const struct credentials *credentials)
@@ -222,7 +219,7 @@ CK_RV C_Login(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_CHAR_PTR pPi
         CHECK(login_is_configured(session->slot), pPin ? CKR_PIN_INCORRECT : CKR_ARGUMENTS_BAD);
         return log_in_as(session, userType, NULL);
     }
-    TRY(take_pin(session->slot, pPin, ulPinLen, &credentials));
+    TRY(credentials_take_pin(session->slot, userType, pPin, ulPinLen, &credentials));
     return log_in_as(session, userType, &credentials);
 }
 
@@ -237,7 +234,7 @@ CK_RV C_LoginUser(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UTF8CHAR
     CHECK(ulPinLen <= HSM_PASSWORD_MAX, CKR_PIN_LEN_RANGE);
     credentials.password = pPin;
     credentials.password_len = ulPinLen;
-    TRY(take_user(pUsername, ulUsernameLen, &credentials));
+    TRY(credentials_take_user(pUsername, ulUsernameLen, &credentials));
     return log_in_as(session, userType, &credentials);
 }
 
@@ -255,106 +252,4 @@ CK_RV C_Logout(CK_SESSION_HANDLE hSession)
         end_login(slot);
     pthread_mutex_unlock(&slot->login_lock);
     return logged_in ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
-}
-
-/* --- changing passwords --- */
-
-/* The officer makes a user, or gives one a new password: "user:password". */
-static CK_RV give_password(struct session *session, const struct credentials *credentials)
-{
-    struct slot *slot = session->slot;
-    hsm_status status = hsm_user_create(slot->login, credentials->user, credentials->password,
-                                        credentials->password_len, HSM_ROLE_USER);
-
-    if (status == HSM_ALREADY_EXISTS)
-        status = hsm_user_change_password(slot->login, credentials->user, NULL, 0, credentials->password,
-                                          credentials->password_len);
-    return login_result(session, status);
-}
-
-CK_RV C_InitPIN(CK_SESSION_HANDLE hSession, CK_CHAR_PTR pPin, CK_ULONG ulPinLen)
-{
-    CLEANUP(session_leave) struct session *session = NULL;
-    struct credentials credentials;
-
-    TRY(session_enter(hSession, &session));
-    CHECK(pPin, CKR_ARGUMENTS_BAD);
-    CHECK(session_login(session) == LOGIN_OFFICER, CKR_USER_NOT_LOGGED_IN);
-    TRY(take_pin(session->slot, pPin, ulPinLen, &credentials));
-    return give_password(session, &credentials);
-}
-
-/* Whoever knows the old password may change it, logged in or not. */
-static CK_RV change_password(struct slot *slot, const struct credentials *before, const struct credentials *after)
-{
-    hsm_session *other = NULL;
-
-    HSM(hsm_session_open(slot->cluster, &other));
-    hsm_status status = hsm_login(other, before->user, before->password, before->password_len);
-
-    if (status == HSM_OK)
-        status = hsm_user_change_password(other, before->user, before->password, before->password_len, after->password,
-                                          after->password_len);
-    CK_RV result = result_of(status);
-
-    hsm_session_close(other);
-    return result;
-}
-
-/* A new password ends the user's logins everywhere: the slot's goes on with it, and keeps its session objects. */
-static CK_RV renew_login(struct slot *slot, const struct credentials *changed)
-{
-    hsm_login_info info = {.size = sizeof(info)};
-
-    if (hsm_session_login_info(slot->login, &info) != HSM_OK || strcmp(info.user, changed->user) != 0)
-        return CKR_OK;
-    HSM(hsm_login_kept(slot->login, changed->user, changed->password, changed->password_len));
-    slot->login_process = getpid();
-    return CKR_OK;
-}
-
-static CK_RV set_password(struct slot *slot, const struct credentials *before, const struct credentials *after)
-{
-    pthread_mutex_lock(&slot->login_lock);
-    CK_RV result = change_password(slot, before, after);
-
-    if (result == CKR_OK)
-        result = renew_login(slot, after);
-    pthread_mutex_unlock(&slot->login_lock);
-    return result;
-}
-
-CK_RV C_SetPIN(CK_SESSION_HANDLE hSession, CK_CHAR_PTR pOldPin, CK_ULONG ulOldLen, CK_CHAR_PTR pNewPin,
-               CK_ULONG ulNewLen)
-{
-    CLEANUP(session_leave) struct session *session = NULL;
-    struct credentials before, after;
-
-    TRY(session_enter(hSession, &session));
-    CHECK(pOldPin && pNewPin, CKR_ARGUMENTS_BAD);
-    CHECK(session->flags & CKF_RW_SESSION, CKR_SESSION_READ_ONLY);
-    TRY(take_pin(session->slot, pOldPin, ulOldLen, &before));
-    after = before; /* of the same user, whose name may stand in front again */
-    after.password = pNewPin;
-    after.password_len = ulNewLen;
-    size_t name_len = strlen(before.user);
-
-    if (ulNewLen > name_len && memcmp(pNewPin, before.user, name_len) == 0 && pNewPin[name_len] == ':') {
-        after.password += name_len + 1;
-        after.password_len -= name_len + 1;
-    }
-    CHECK(after.password_len <= HSM_PASSWORD_MAX, CKR_PIN_LEN_RANGE);
-    return set_password(session->slot, &before, &after);
-}
-
-/* A token is initialized by those who run the cluster (hsm cluster initialize), never by a program that uses it: it
- * would destroy everybody's keys. */
-CK_RV C_InitToken(CK_SLOT_ID slotID, CK_CHAR_PTR pPin, CK_ULONG ulPinLen, CK_CHAR_PTR pLabel)
-{
-    CLEANUP(slot_leave) struct slot *slot = NULL;
-
-    (void)ulPinLen;
-    TRY(slot_enter(slotID, &slot));
-    CHECK(pPin && pLabel, CKR_ARGUMENTS_BAD);
-    return CKR_TOKEN_WRITE_PROTECTED;
 }

@@ -20,6 +20,9 @@ CK_RV result_of(hsm_status status);
 /* The same, where other words fit better: notes the failure and returns `result`. */
 CK_RV result_as(CK_RV result);
 
+/* Writes one line to HSM_PKCS11_LOG, never with a secret. */
+void module_note(const char *text);
+
 #define HSM(call) TRY(result_of(call))
 
 /* The module's lock: for tables of slots, sessions and objects. */

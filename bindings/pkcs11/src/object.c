@@ -1,5 +1,6 @@
 /* The table of handles, and what is known of the objects for a moment. */
 #include "object.h"
+#include "guest.h"
 
 #include <search.h>
 #include <stdlib.h>
@@ -267,10 +268,16 @@ static CK_RV read_facts(struct session *session, const struct object_ref *object
 {
     struct object_table *table = &session->slot->objects;
     hsm_attributes *attributes = NULL;
+    hsm_session *reader;
 
-    LOGGED_IN(session, hsm_object_get(session->slot->login, object->key, NULL, 0, &attributes));
+    TRY(session_reader(session, &reader));
+    LOGGED_IN(session, hsm_object_get(reader, object->key, NULL, 0, &attributes));
     *facts = facts_new(attributes);
     CHECK(*facts, CKR_HOST_MEMORY);
+    if (session_is_guest(session) && hsm_attributes_bool((*facts)->attributes, HSM_ATTR_PRIVATE, 1)) {
+        object_facts_release(facts);
+        return CKR_OBJECT_HANDLE_INVALID;
+    }
     module_lock();
     struct object *found = object_at(table, object->handle);
 

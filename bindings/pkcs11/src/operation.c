@@ -2,7 +2,6 @@
 #include "operation.h"
 
 #include <stdlib.h>
-#include "mechanism_offer.h"
 
 /* --- results --- */
 
@@ -27,110 +26,6 @@ CK_RV operation_done(struct operation *operation, CK_RV result)
     if (result != CKR_BUFFER_TOO_SMALL)
         operation_end(operation);
     return result;
-}
-
-/* --- beginning --- */
-
-static uint32_t attribute_of_use(CK_FLAGS use)
-{
-    static const struct {
-        CK_FLAGS use;
-        uint32_t attribute;
-    } USES[] = {
-        {CKF_ENCRYPT, HSM_ATTR_ENCRYPT},
-        {CKF_DECRYPT, HSM_ATTR_DECRYPT},
-        {CKF_SIGN, HSM_ATTR_SIGN},
-        {CKF_VERIFY, HSM_ATTR_VERIFY},
-        {CKF_WRAP, HSM_ATTR_WRAP},
-        {CKF_UNWRAP, HSM_ATTR_UNWRAP},
-        {CKF_DERIVE, HSM_ATTR_DERIVE},
-        {CKF_MESSAGE_ENCRYPT, HSM_ATTR_ENCRYPT},
-        {CKF_MESSAGE_DECRYPT, HSM_ATTR_DECRYPT},
-    };
-
-    for (size_t i = 0; i < sizeof(USES) / sizeof(USES[0]); i++)
-        if (USES[i].use == use)
-            return USES[i].attribute;
-    return 0;
-}
-
-/* Which classes of key a use is for. */
-static bool class_fits(CK_FLAGS use, uint64_t object_class)
-{
-    if (object_class == HSM_CLASS_SECRET_KEY)
-        return true;
-    if (use & (CKF_SIGN | CKF_DECRYPT | CKF_UNWRAP | CKF_DERIVE))
-        return object_class == HSM_CLASS_PRIVATE_KEY;
-    if (use & (CKF_VERIFY | CKF_ENCRYPT | CKF_WRAP))
-        return object_class == HSM_CLASS_PUBLIC_KEY;
-    return false;
-}
-
-static CK_RV check_facts(const hsm_attributes *facts, const struct mechanism_row *row, CK_FLAGS use)
-{
-    uint64_t type = hsm_attributes_uint(facts, HSM_ATTR_KEY_TYPE, 0);
-    uint64_t object_class = hsm_attributes_uint(facts, HSM_ATTR_CLASS, 0);
-
-    CHECK(object_class == HSM_CLASS_SECRET_KEY || object_class == HSM_CLASS_PUBLIC_KEY ||
-              object_class == HSM_CLASS_PRIVATE_KEY,
-          CKR_KEY_HANDLE_INVALID);
-    CHECK(row->key_type == CK_UNAVAILABLE_INFORMATION || key_type_of(type) == row->key_type, CKR_KEY_TYPE_INCONSISTENT);
-    CHECK(class_fits(use, object_class), CKR_KEY_TYPE_INCONSISTENT);
-    CHECK(hsm_attributes_bool(facts, attribute_of_use(use), 0), CKR_KEY_FUNCTION_NOT_PERMITTED);
-    return CKR_OK;
-}
-
-/* What is known already lets a key pass; only a refusal is worth asking a node whether it still holds. */
-CK_RV key_check_use(struct session *session, const struct object_ref *key, const struct mechanism_row *row,
-                    CK_FLAGS use)
-{
-    struct object_facts *facts = object_facts_known(session->slot, key);
-    CK_RV result = facts ? check_facts(object_facts_attributes(facts), row, use) : CKR_GENERAL_ERROR;
-
-    if (facts)
-        object_facts_release(&facts);
-    if (result == CKR_OK)
-        return CKR_OK;
-    TRY(object_facts(session, key, &facts));
-    result = check_facts(object_facts_attributes(facts), row, use);
-    object_facts_release(&facts);
-    return result;
-}
-
-CK_RV operation_begin_with(operation_beginner begin, struct session *session, enum operation_kind kind,
-                           const CK_MECHANISM *given, CK_OBJECT_HANDLE key, CK_FLAGS use)
-{
-    struct operation *operation = &session->operations[kind];
-
-    if (!given) {
-        CHECK(operation->active, CKR_ARGUMENTS_BAD);
-        operation_end(operation);
-        return CKR_OK;
-    }
-    CHECK(!operation->active, CKR_OPERATION_ACTIVE);
-    CK_RV result = begin(session, operation, given, key, use);
-
-    if (result != CKR_OK)
-        operation_end(operation);
-    return result;
-}
-
-static CK_RV begin_with_key(struct session *session, struct operation *operation, const CK_MECHANISM *given,
-                            CK_OBJECT_HANDLE key, CK_FLAGS use)
-{
-    TRY(session_needs_user(session));
-    TRY(mechanism_read(given, use, &operation->mechanism));
-    TRY(mechanism_check_offered(session->slot, operation->mechanism.row, use));
-    TRY(object_find_key(session->slot, key, &operation->key));
-    TRY(key_check_use(session, &operation->key, operation->mechanism.row, use));
-    operation->active = true;
-    return CKR_OK;
-}
-
-CK_RV operation_begin(struct session *session, enum operation_kind kind, const CK_MECHANISM *given,
-                      CK_OBJECT_HANDLE key, CK_FLAGS use)
-{
-    return operation_begin_with(begin_with_key, session, kind, given, key, use);
 }
 
 CK_RV operation_active(struct session *session, enum operation_kind kind, struct operation **operation)
@@ -292,14 +187,16 @@ static CK_RV call_aside(struct session *session, enum operation_kind kind, struc
                         single_part call, const CK_BYTE *data, size_t data_len, size_t room)
 {
     size_t len = room;
+    hsm_session *login;
 
+    TRY(operation_login(session, operation, &login));
     TRY(digest_of(data, data_len, operation->result_of));
     operation->result = malloc(room ? room : 1);
     CHECK(operation->result, CKR_HOST_MEMORY);
     operation->result_len = room; /* what is to be wiped */
-    TRY(operation_result(session, kind,
-                         call(session->slot->login, operation->key.key, &operation->mechanism.hsm, data, data_len,
-                              operation->result, &len)));
+    TRY(operation_result(
+        session, kind,
+        call(login, operation->key.key, &operation->mechanism.hsm, data, data_len, operation->result, &len)));
     operation->result_len = len;
     operation->result_known = true;
     give_nonce(&operation->mechanism);
@@ -310,10 +207,11 @@ static CK_RV call_direct(struct session *session, enum operation_kind kind, stru
                          single_part call, const CK_BYTE *data, size_t data_len, CK_BYTE *out, CK_ULONG *out_len)
 {
     size_t len = *out_len;
+    hsm_session *login;
 
-    TRY(operation_result(
-        session, kind,
-        call(session->slot->login, operation->key.key, &operation->mechanism.hsm, data, data_len, out, &len)));
+    TRY(operation_login(session, operation, &login));
+    TRY(operation_result(session, kind,
+                         call(login, operation->key.key, &operation->mechanism.hsm, data, data_len, out, &len)));
     *out_len = len;
     give_nonce(&operation->mechanism);
     return CKR_OK;
@@ -345,6 +243,12 @@ void input_copy_release(struct input_copy *copy)
     free(copy->bytes);
 }
 
+/* Whether what comes out is what once went in. */
+static bool is_way_back(enum operation_kind kind)
+{
+    return kind == OPERATION_DECRYPT || kind == OPERATION_VERIFY_RECOVER;
+}
+
 static CK_RV once(struct session *session, enum operation_kind kind, struct operation *operation, single_part call,
                   const CK_BYTE *data, CK_ULONG data_len, CK_BYTE *out, CK_ULONG *out_len)
 {
@@ -355,7 +259,7 @@ static CK_RV once(struct session *session, enum operation_kind kind, struct oper
     TRY(keep_result_of(operation, data, data_len));
     if (operation->result_known && out)
         return give_result(operation, out, out_len);
-    TRY(operation_output(session, operation, kind == OPERATION_DECRYPT, data_len, &room, &exact));
+    TRY(operation_output(session, operation, is_way_back(kind), data_len, &room, &exact));
     if (!out || (exact && *out_len < room)) {
         *out_len = operation->result_known ? operation->result_len : room;
         return out ? CKR_BUFFER_TOO_SMALL : CKR_OK;
@@ -373,9 +277,13 @@ CK_RV operation_once(struct session *session, enum operation_kind kind, single_p
 
     TRY(operation_active(session, kind, &operation));
     CHECK(!operation->in_parts, CKR_OPERATION_ACTIVE);
+    CK_RV result = operation_goes_on(session, operation);
+
+    if (result != CKR_OK)
+        return operation_done(operation, result);
     if (!out_len || (!data && data_len) || data_len > SIZE_MAX / 2)
         return operation_done(operation, CKR_ARGUMENTS_BAD);
-    CK_RV result = once(session, kind, operation, call, data, data_len, out, out_len);
+    result = once(session, kind, operation, call, data, data_len, out, out_len);
 
     return result == CKR_OK && !out ? CKR_OK : operation_done(operation, result);
 }
@@ -409,14 +317,19 @@ static CK_RV begin_parts(struct session *session, enum operation_kind kind, stru
         return CKR_OK;
     CHECK(takes_parts(&operation->mechanism), CKR_MECHANISM_INVALID);
     bool digest = kind == OPERATION_DIGEST;
+    hsm_session *login = NULL;
+
+    if (!digest) {
+        TRY(operation_goes_on(session, operation));
+        TRY(operation_login(session, operation, &login));
+    }
     uint32_t flags = kind == OPERATION_DECRYPT && operation->mechanism.hsm.type == HSM_MECHANISM_AES_GCM
                          ? HSM_OPERATION_HOLD_PLAINTEXT
                          : 0;
 
     return operation_result(session, kind,
-                            hsm_operation_begin(digest ? NULL : session->slot->login, PARTS[kind],
-                                                digest ? NULL : &operation->key.key, &operation->mechanism.hsm, flags,
-                                                &operation->parts));
+                            hsm_operation_begin(login, PARTS[kind], digest ? NULL : &operation->key.key,
+                                                &operation->mechanism.hsm, flags, &operation->parts));
 }
 
 static CK_RV update(struct session *session, enum operation_kind kind, struct operation *operation, const CK_BYTE *data,

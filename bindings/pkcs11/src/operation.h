@@ -28,6 +28,13 @@ CK_RV key_check_use(struct session *session, const struct object_ref *key, const
 /* The one of this kind: CKR_OPERATION_NOT_INITIALIZED. */
 CK_RV operation_active(struct session *session, enum operation_kind kind, struct operation **operation);
 
+/* Whether it may go on: nodes would refuse it, too, when the key's user has gone, or has not come again where the key
+ * wants that. CKR_USER_NOT_LOGGED_IN. */
+CK_RV operation_goes_on(struct session *session, const struct operation *operation);
+
+/* Through which login it is carried on. */
+CK_RV operation_login(struct session *session, const struct operation *operation, hsm_session **login);
+
 /* At most how long the output for `len` bytes of input is, and whether it is always exactly that. */
 CK_RV operation_output(struct session *session, struct operation *operation, bool decrypting, size_t len,
                        size_t *output_len, bool *exact);

@@ -67,25 +67,46 @@ static const CK_RV RESULTS[] = {
     [HSM_BACKUP_INVALID] = CKR_DEVICE_ERROR,
     [HSM_QUORUM_NEEDED] = CKR_ACTION_PROHIBITED,
     [HSM_SECOND_FACTOR_NEEDED] = CKR_PIN_INCORRECT,
+    [HSM_AUTHENTICATION_NEEDED] = CKR_USER_NOT_LOGGED_IN,
 };
 
 /* A program that fails shows its user a number; whoever looks after it sets HSM_PKCS11_LOG to a file (or "stderr") and
  * reads which node said what. */
-static void note(void)
+static FILE *open_log(void)
 {
     const char *path = secure_getenv("HSM_PKCS11_LOG");
-    const hsm_error *error = hsm_last_error();
 
     if (!path || path[0] == '\0')
-        return;
-    FILE *log = strcmp(path, "stderr") == 0 ? stderr : fopen(path, "ae");
+        return NULL;
+    return strcmp(path, "stderr") == 0 ? stderr : fopen(path, "ae");
+}
+
+static void close_log(FILE *log)
+{
+    if (log != stderr)
+        fclose(log);
+}
+
+static void note(void)
+{
+    const hsm_error *error = hsm_last_error();
+    FILE *log = open_log();
 
     if (!log)
         return;
     fprintf(log, "libhsm-pkcs11[%ld]: %s: %s: %s%s%s\n", (long)getpid(), error->operation,
             hsm_status_text(error->status), error->detail, error->node[0] != '\0' ? ", from " : "", error->node);
-    if (log != stderr)
-        fclose(log);
+    close_log(log);
+}
+
+void module_note(const char *text)
+{
+    FILE *log = open_log();
+
+    if (!log)
+        return;
+    fprintf(log, "libhsm-pkcs11[%ld]: %s\n", (long)getpid(), text);
+    close_log(log);
 }
 
 CK_RV result_as(CK_RV result)

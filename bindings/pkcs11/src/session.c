@@ -137,6 +137,7 @@ CK_RV session_enter(CK_SESSION_HANDLE handle, struct session **session)
     CHECK(found, CKR_SESSION_HANDLE_INVALID);
     pthread_mutex_lock(&found->lock);
     found->n_logins_ended = found->slot->n_logins_ended;
+    found->reader = NULL;
     *session = found;
     return CKR_OK;
 }

@@ -7,7 +7,11 @@
 /* What one of C_EncryptInit, C_SignInit, ... began. */
 struct operation {
     bool active;
-    bool in_parts;     /* an update came: only updates and the final call may follow */
+    bool in_parts; /* an update came: only updates and the final call may follow */
+    bool of_public_key;
+    bool wants_user;   /* the key's CKA_ALWAYS_AUTHENTICATE: C_Login comes first (CKU_CONTEXT_SPECIFIC) */
+    bool user_came;    /* it did */
+    uint64_t begun;    /* number among the session's operations */
     bool result_known; /* the result was computed when the caller's buffer was too small: kept in `result` */
     struct mechanism mechanism;
     struct object_ref key;
@@ -25,6 +29,8 @@ enum operation_kind {
     OPERATION_DIGEST,
     OPERATION_SIGN,
     OPERATION_VERIFY,
+    OPERATION_SIGN_RECOVER,
+    OPERATION_VERIFY_RECOVER,
     OPERATION_MESSAGE_ENCRYPT,
     OPERATION_MESSAGE_DECRYPT,
     OPERATION_KINDS
@@ -39,7 +45,9 @@ struct session {
     void *application;
     pthread_mutex_t lock;    /* guards all that follows */
     uint64_t n_logins_ended; /* of the slot, when the call that is under way began */
+    hsm_session *reader;     /* through which the call that is under way looks at objects: guest.h; NULL: not chosen */
     struct operation operations[OPERATION_KINDS];
+    uint64_t n_begun;  /* operations so far */
     struct find *find; /* of C_FindObjectsInit; NULL: none is under way */
 };
 

@@ -1,5 +1,6 @@
 /* Which slots there are, and who uses them. */
 #include "slot.h"
+#include "guest.h"
 
 #include <glob.h>
 #include <stdlib.h>
@@ -18,10 +19,12 @@ static void slot_free(struct slot *slot)
         return;
     object_table_release(&slot->objects);
     hsm_session_close(slot->login);
+    hsm_session_close(slot->guest);
     hsm_cluster_close(slot->cluster);
     hsm_config_free(slot->config);
     free(slot->mechanisms);
     pthread_mutex_destroy(&slot->login_lock);
+    pthread_mutex_destroy(&slot->guest_lock);
     free(slot);
 }
 
@@ -30,6 +33,7 @@ static CK_RV slot_make(const char *path, struct slot *slot)
     HSM(hsm_config_load(path, &slot->config));
     HSM(hsm_cluster_open(slot->config, &slot->cluster));
     HSM(hsm_session_open(slot->cluster, &slot->login));
+    HSM(hsm_session_open(slot->cluster, &slot->guest));
     return CKR_OK;
 }
 
@@ -40,6 +44,7 @@ static CK_RV slot_open(const char *path)
 
     CHECK(slot, CKR_HOST_MEMORY);
     pthread_mutex_init(&slot->login_lock, NULL);
+    pthread_mutex_init(&slot->guest_lock, NULL);
     object_table_begin(&slot->objects);
     CK_RV result = slot_make(path, slot);
 
@@ -157,8 +162,10 @@ CK_ULONG slots_count(void)
 
 void slots_after_fork(void)
 {
-    for (CK_ULONG i = 0; i < n_slots; i++)
+    for (CK_ULONG i = 0; i < n_slots; i++) {
         pthread_mutex_init(&slots[i]->login_lock, NULL);
+        guest_after_fork(slots[i]);
+    }
 }
 
 /* --- mechanisms --- */

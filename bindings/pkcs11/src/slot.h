@@ -2,10 +2,14 @@
  * says; session objects belong to the session that made them, and are gone with it. */
 #pragma once
 
+#include <stdatomic.h>
 #include "module.h"
 #include "object.h"
 
 enum login_state { LOGIN_NONE, LOGIN_USER, LOGIN_OFFICER };
+
+/* The module's own login: guest.h. */
+enum guest_state { GUEST_OUTSIDE, GUEST_IN, GUEST_REFUSED };
 
 /* A mechanism that a node of the cluster offers. */
 struct slot_mechanism {
@@ -19,8 +23,11 @@ struct slot {
     hsm_cluster *cluster;
     hsm_session *login;
     pthread_mutex_t login_lock; /* a login or logout under way; taken before the module's lock */
-    pid_t login_process;        /* that logged in: a child of fork leaves its parent's login alone */
-    enum login_state state;     /* guarded by the module's lock, as all that follows */
+    hsm_session *guest;
+    pthread_mutex_t guest_lock;           /* the guest is logging in; taken before the module's lock */
+    _Atomic enum guest_state guest_state; /* changed under guest_lock */
+    pid_t login_process;                  /* that logged in: a child of fork leaves its parent's login alone */
+    enum login_state state;               /* guarded by the module's lock, as all that follows */
     unsigned n_sessions, n_read_write;
     _Atomic uint64_t n_logins_ended; /* tells a call, and a search, whether its login is still the same */
     struct object_table objects;

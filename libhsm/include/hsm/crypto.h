@@ -93,6 +93,17 @@ HSM_API hsm_status hsm_verify_digest(hsm_session *session, hsm_key key, const hs
                                      const uint8_t *digest, size_t digest_len, const uint8_t *signature,
                                      size_t signature_len);
 
+/**
+ * The data that stands in an RSA signature (RSA_PKCS without a hash; RSA_X_509 where nodes offer it), with a public key
+ * whose VERIFY_RECOVER is true. Without a hash in the mechanism hsm_sign makes such signatures; SIGN_RECOVER permits
+ * them as SIGN does.
+ *
+ * @param data_len  in: room in `data`; out: bytes written; with `data` NULL the most that there can be
+ * @return HSM_OK; HSM_SIGNATURE_INVALID: it has another length, or no such padding; as hsm_sign
+ */
+HSM_API hsm_status hsm_verify_recover(hsm_session *session, hsm_key key, const hsm_mechanism *mechanism,
+                                      const void *signature, size_t signature_len, uint8_t *data, size_t *data_len);
+
 /* Encrypting. */
 
 /**

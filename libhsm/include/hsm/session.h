@@ -68,6 +68,26 @@ HSM_API hsm_status hsm_login_signed(hsm_session *session, const char *user, cons
  */
 HSM_API hsm_status hsm_login_default(hsm_session *session);
 
+/**
+ * Gives the password of the user who is logged in for one use of a key whose ALWAYS_AUTHENTICATE is true: the next call
+ * on this session that signs, decrypts, unwraps, derives or decapsulates with the key takes it along, whichever thread
+ * makes it. It has to come within two minutes; once it was sent, another use needs another one, whatever the call came
+ * to. The password is not kept.
+ *
+ * @return HSM_OK; HSM_LOGIN_FAILED and HSM_USER_LOCKED (wrong passwords count as at logins); HSM_SECOND_FACTOR_NEEDED;
+ *         HSM_OBJECT_NOT_FOUND; HSM_INVALID_ARGUMENT when the key does not ask for it
+ */
+HSM_API hsm_status hsm_key_authenticate(hsm_session *session, hsm_key key, const void *password, size_t password_len);
+
+/** The same for users with a second factor, with a signed challenge as for hsm_login_signed. */
+HSM_API hsm_status hsm_key_authenticate_signed(hsm_session *session, hsm_key key, const void *password,
+                                               size_t password_len, const void *state, size_t state_len,
+                                               const void *signature, size_t signature_len);
+
+/** The same with the password of the configuration, when its user is the one who is logged in
+ * (else HSM_INVALID_ARGUMENT); errors as of hsm_login_default. */
+HSM_API hsm_status hsm_key_authenticate_default(hsm_session *session, hsm_key key);
+
 /** Ends the login on all nodes: its ticket and its session objects are of no use to anybody from now on. */
 HSM_API hsm_status hsm_logout(hsm_session *session);
 

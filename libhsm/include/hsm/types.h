@@ -98,11 +98,12 @@ enum {
     HSM_INTERNAL = 54,                   /**< internal error */
     HSM_SESSION_CLOSED = 55,             /**< the session is closed */
     HSM_RANDOM_FAILED = 56,              /**< the random generator failed */
-    HSM_STORE_UNAVAILABLE = 57,    /**< the store cannot be reached: existing keys go on working, changes must wait */
-    HSM_BACKUP_UNAVAILABLE = 58,   /**< this node keeps no backups, or they cannot be reached */
-    HSM_BACKUP_INVALID = 59,       /**< the backup is damaged, cut off, or another's */
-    HSM_QUORUM_NEEDED = 60,        /**< a quorum must approve this first */
-    HSM_SECOND_FACTOR_NEEDED = 61, /**< this user logs in with a signed challenge besides the password */
+    HSM_STORE_UNAVAILABLE = 57,     /**< the store cannot be reached: existing keys go on working, changes must wait */
+    HSM_BACKUP_UNAVAILABLE = 58,    /**< this node keeps no backups, or they cannot be reached */
+    HSM_BACKUP_INVALID = 59,        /**< the backup is damaged, cut off, or another's */
+    HSM_QUORUM_NEEDED = 60,         /**< a quorum must approve this first */
+    HSM_SECOND_FACTOR_NEEDED = 61,  /**< this user logs in with a signed challenge besides the password */
+    HSM_AUTHENTICATION_NEEDED = 62, /**< the key wants the user's password for each use */
 };
 
 /**
