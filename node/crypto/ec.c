@@ -214,10 +214,8 @@ status_code ecdh_derive(struct key *key, const struct mechanism *mechanism, stru
     TRY(agree(key, mechanism->peer_public, &shared));
     size_t len = mechanism->has_output_len ? mechanism->output_len : shared.len;
 
-    if (mechanism->kdf == KDF_X963)
-        return x963_kdf(mechanism->hash, bytes_slice(&shared), mechanism->shared_info, len, out);
-    CHECK(mechanism->kdf == KDF_NULL, STATUS_MECHANISM_PARAM_INVALID, "unknown key derivation function %u",
-          mechanism->kdf);
+    if (mechanism->kdf != KDF_NULL)
+        return agreement_kdf(mechanism->kdf, mechanism->hash, bytes_slice(&shared), mechanism->shared_info, len, out);
     CHECK(len >= 1 && len <= shared.len, STATUS_KEY_SIZE_RANGE, "%zu bytes cannot be taken from a secret of %zu", len,
           shared.len);
     /* PKCS#11 3.0, 2.3.8: what is too much is removed from the leading end. */

@@ -6,7 +6,6 @@
 #include <openssl/kdf.h>
 #include <stdio.h>
 
-#define DERIVED_MAX    4096u
 #define PARAMETERS_MAX 12u
 
 struct parameters {
@@ -56,15 +55,19 @@ static size_t wanted_len(const struct mechanism *mechanism, size_t natural)
     return mechanism->has_output_len ? mechanism->output_len : natural;
 }
 
-status_code x963_kdf(enum hash hash, struct slice shared, struct slice info, size_t len, struct bytes *out)
+status_code agreement_kdf(enum kdf kdf, enum hash hash, struct slice shared, struct slice info, size_t len,
+                          struct bytes *out)
 {
+    static const char *const algorithms[] = {[KDF_NULL] = NULL, [KDF_X963] = "X963KDF", [KDF_SP800_56A] = "SSKDF"};
     struct parameters parameters = {.n = 0};
 
-    CHECK(hash, STATUS_MECHANISM_PARAM_INVALID, "the X9.63 key derivation needs a hash");
+    CHECK(kdf < sizeof(algorithms) / sizeof(*algorithms) && algorithms[kdf], STATUS_MECHANISM_PARAM_INVALID,
+          "unknown key derivation function %u", kdf);
+    CHECK(hash, STATUS_MECHANISM_PARAM_INVALID, "the key derivation after an agreement needs a hash");
     put_text(&parameters, OSSL_KDF_PARAM_DIGEST, crypto_digest_name(hash));
     put_bytes(&parameters, OSSL_KDF_PARAM_KEY, shared);
     put_bytes(&parameters, OSSL_KDF_PARAM_INFO, info);
-    return run("X963KDF", &parameters, len, out);
+    return run(algorithms[kdf], &parameters, len, out);
 }
 
 status_code hkdf_derive(struct key *key, const struct mechanism *mechanism, struct key *second, struct slice data,
@@ -76,8 +79,9 @@ status_code hkdf_derive(struct key *key, const struct mechanism *mechanism, stru
                : extract         ? EVP_KDF_HKDF_MODE_EXTRACT_ONLY
                                  : EVP_KDF_HKDF_MODE_EXPAND_ONLY;
 
-    (void)second;
     (void)data;
+    CHECK(!second || (extract && !mechanism->salt.len && second->class == CLASS_SECRET_KEY),
+          STATUS_MECHANISM_PARAM_INVALID, "either a secret key is the salt of HKDF's extraction, or SALT is");
     CHECK(extract || expand, STATUS_MECHANISM_PARAM_INVALID, "HKDF must extract, expand or both");
     CHECK(mechanism->hash, STATUS_MECHANISM_PARAM_INVALID, "HKDF needs a hash");
     size_t hash_len = hash_info(mechanism->hash)->len;
@@ -87,7 +91,7 @@ status_code hkdf_derive(struct key *key, const struct mechanism *mechanism, stru
     put_bytes(&parameters, OSSL_KDF_PARAM_KEY, secret_slice(&key->secret));
     put_int(&parameters, OSSL_KDF_PARAM_MODE, &mode);
     if (extract)
-        put_bytes(&parameters, OSSL_KDF_PARAM_SALT, mechanism->salt);
+        put_bytes(&parameters, OSSL_KDF_PARAM_SALT, second ? secret_slice(&second->secret) : mechanism->salt);
     if (expand)
         put_bytes(&parameters, OSSL_KDF_PARAM_INFO, mechanism->shared_info);
     return run("HKDF", &parameters, wanted_len(mechanism, hash_len), out);
@@ -98,6 +102,7 @@ status_code sp800_108_derive(struct key *key, const struct mechanism *mechanism,
 {
     struct parameters parameters = {.n = 0};
     bool fixed_input = mechanism->flags & FLAG_KDF_FIXED_INPUT;
+    size_t len = wanted_len(mechanism, mechanism->hash ? hash_info(mechanism->hash)->len : 16);
     int off = 0;
     char cipher[32];
 
@@ -105,6 +110,10 @@ status_code sp800_108_derive(struct key *key, const struct mechanism *mechanism,
     (void)data;
     CHECK(mechanism->hash || key->type == KEY_AES, STATUS_MECHANISM_PARAM_INVALID,
           "without a hash the function is AES-CMAC, which needs an AES key");
+    /* What OpenSSL cannot lay out. */
+    if (mechanism->flags & ~(uint32_t)FLAG_KDF_FIXED_INPUT || mechanism->salt.len ||
+        mechanism->type == MECHANISM_SP800_108_DOUBLE_PIPELINE)
+        return sp800_108_iterate(key, mechanism, len, out);
     put_text(&parameters, OSSL_KDF_PARAM_MODE, mechanism->type == MECHANISM_SP800_108_COUNTER ? "counter" : "feedback");
     put_text(&parameters, OSSL_KDF_PARAM_MAC, mechanism->hash ? "HMAC" : "CMAC");
     if (mechanism->hash) {
@@ -123,8 +132,7 @@ status_code sp800_108_derive(struct key *key, const struct mechanism *mechanism,
         put_int(&parameters, OSSL_KDF_PARAM_KBKDF_USE_L, &off);
         put_int(&parameters, OSSL_KDF_PARAM_KBKDF_USE_SEPARATOR, &off);
     }
-    return run("KBKDF", &parameters, wanted_len(mechanism, mechanism->hash ? hash_info(mechanism->hash)->len : 16),
-               out);
+    return run("KBKDF", &parameters, len, out);
 }
 
 static status_code take(struct bytes *whole, const struct mechanism *mechanism, struct bytes *out)

@@ -139,13 +139,19 @@ status_code mac_len(const struct mechanism *mechanism, size_t full, size_t *len)
 status_code key_wrap_encrypt(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *,
                              struct bytes *);
 status_code key_wrap_decrypt(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *);
+status_code des3_wrap(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *, struct bytes *);
+status_code des3_unwrap(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *);
 
 /* kdf.c */
 status_code hkdf_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
 status_code sp800_108_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
 status_code concatenate_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
 status_code xor_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
-status_code x963_kdf(enum hash hash, struct slice shared, struct slice info, size_t len, struct bytes *out);
+#define DERIVED_MAX 4096u /* bytes of a derived key */
+status_code sp800_108_iterate(struct key *key, const struct mechanism *mechanism, size_t len, struct bytes *out);
+/** After key agreement: X9.63 or the one-step function of SP 800-56C. */
+status_code agreement_kdf(enum kdf kdf, enum hash hash, struct slice shared, struct slice info, size_t len,
+                          struct bytes *out);
 
 /* random.c */
 status_code random_fill(unsigned worker, uint8_t *out, size_t len);

@@ -34,10 +34,12 @@ static const struct mechanism_row rows[MECHANISM_COUNT] = {
     [MECHANISM_DES3_ECB] = {T(DES3), NULL, NULL, cipher_encrypt, cipher_decrypt, NULL, NULL, NULL},
     [MECHANISM_DES3_CBC] = {T(DES3), NULL, NULL, cipher_encrypt, cipher_decrypt, NULL, NULL, NULL},
     [MECHANISM_DES3_CBC_PAD] = {T(DES3), NULL, NULL, cipher_encrypt, cipher_decrypt, NULL, NULL, NULL},
+    [MECHANISM_DES3_KEY_WRAP] = {T(DES3), NULL, NULL, NULL, NULL, des3_wrap, des3_unwrap, NULL},
     [MECHANISM_HMAC] = {T(GENERIC_SECRET), mac_sign, mac_verify, NULL, NULL, NULL, NULL, NULL},
     [MECHANISM_HKDF] = {ANY_SECRET, NULL, NULL, NULL, NULL, NULL, NULL, hkdf_derive},
     [MECHANISM_SP800_108_COUNTER] = {ANY_SECRET, NULL, NULL, NULL, NULL, NULL, NULL, sp800_108_derive},
     [MECHANISM_SP800_108_FEEDBACK] = {ANY_SECRET, NULL, NULL, NULL, NULL, NULL, NULL, sp800_108_derive},
+    [MECHANISM_SP800_108_DOUBLE_PIPELINE] = {ANY_SECRET, NULL, NULL, NULL, NULL, NULL, NULL, sp800_108_derive},
     [MECHANISM_CONCATENATE] = {ANY_SECRET, NULL, NULL, NULL, NULL, NULL, NULL, concatenate_derive},
     [MECHANISM_XOR] = {ANY_SECRET, NULL, NULL, NULL, NULL, NULL, NULL, xor_derive},
 };
@@ -67,6 +69,13 @@ static status_code need_class(const struct key *key, enum object_class class, co
     /* Secret keys do both sides of every use. */
     CHECK(key->class == class || key->class == CLASS_SECRET_KEY, STATUS_KEY_FUNCTION_NOT_PERMITTED,
           "a %s key cannot %s", key->class == CLASS_PUBLIC_KEY ? "public" : "private", use);
+    return STATUS_OK;
+}
+
+static status_code check_policy(const struct key *key)
+{
+    CHECK(key->type != KEY_DES3 || crypto_policy()->allow_des3_encrypt, STATUS_MECHANISM_INVALID,
+          "3DES only decrypts legacy data (SP 800-131A); the node's setting allow-des3-encrypt changes that");
     return STATUS_OK;
 }
 
@@ -111,8 +120,7 @@ status_code crypto_encrypt(struct key *key, unsigned worker, const struct mechan
 
     TRY(row_for(key, mechanism, &row));
     TRY(need_class(key, CLASS_PUBLIC_KEY, "encrypt"));
-    CHECK(key->type != KEY_DES3 || crypto_policy()->allow_des3_encrypt, STATUS_MECHANISM_INVALID,
-          "3DES only decrypts legacy data (SP 800-131A); the node's setting allow-des3-encrypt changes that");
+    TRY(check_policy(key));
     return row->encrypt ? row->encrypt(key, worker, mechanism, data, out, nonce_made)
                         : no_such_use(mechanism, "encrypt");
 }
@@ -134,6 +142,7 @@ status_code crypto_wrap(struct key *key, unsigned worker, const struct mechanism
 
     TRY(row_for(key, mechanism, &row));
     TRY(need_class(key, CLASS_PUBLIC_KEY, "wrap"));
+    TRY(check_policy(key));
     return row->wrap ? row->wrap(key, worker, mechanism, material, out, nonce_made) : no_such_use(mechanism, "wrap");
 }
 

@@ -114,6 +114,7 @@ static bool found(enum mechanism_type type, const struct mechanism_info *info)
         return kdf_found("HKDF");
     case MECHANISM_SP800_108_COUNTER:
     case MECHANISM_SP800_108_FEEDBACK:
+    case MECHANISM_SP800_108_DOUBLE_PIPELINE:
         return kdf_found("KBKDF");
     case MECHANISM_HMAC:
         return crypto.hmac != NULL;

@@ -36,7 +36,7 @@ struct secret_test {
     struct mechanism mechanism;
     enum key_type key_type;
     const char *key, *nonce, *data, *answer;
-    enum { TEST_SIGN, TEST_ENCRYPT, TEST_DECRYPT, TEST_DERIVE } use;
+    enum { TEST_SIGN, TEST_ENCRYPT, TEST_DECRYPT, TEST_UNWRAP, TEST_DERIVE } use;
 };
 
 static const struct secret_test secret_tests[] = {
@@ -188,6 +188,15 @@ static const struct secret_test secret_tests[] = {
      "5468652071756663",
      "a826fd8ce53b855f",
      TEST_DECRYPT},
+    /* SP 800-38F, 6.3: computed with another implementation, as is the double pipeline below */
+    {"3DES key wrap",
+     {.type = MECHANISM_DES3_KEY_WRAP},
+     KEY_DES3,
+     "0123456789abcdef23456789abcdef01456789abcdef0123",
+     "",
+     "000102030405060708090a0b0c0d0e0f",
+     "378a54709838c6002e51ab22cf59f7793c07f8f9",
+     TEST_UNWRAP},
     /* RFC 5869, A.1 */
     {"HKDF",
      {.type = MECHANISM_HKDF,
@@ -215,6 +224,22 @@ static const struct secret_test secret_tests[] = {
      "",
      "303790cfe363abe9682dbfff5941f23b32addc96da72f4c7e5b20e9f59a4e570",
      TEST_DERIVE},
+    {"SP 800-108 double pipeline", /* an 8-bit counter between "before" and "after" */
+     {.type = MECHANISM_SP800_108_DOUBLE_PIPELINE,
+      .hash = HASH_SHA256,
+      .salt = {(const uint8_t *)"before", 6},
+      .shared_info = {(const uint8_t *)"after", 5},
+      .flags = FLAG_KDF_FIXED_INPUT | 8 << 8,
+      .has_output_len = true,
+      .output_len = 80},
+     KEY_GENERIC_SECRET,
+     COUNTING_KEY,
+     "",
+     "",
+     "7955256c7b7098f255cc997e2e8d6372e8d130b5d2c4759e485d074c511ca4d1a6a5c1e67c306f97922da446f0d15d16b7a3e9ecf3b13cc30"
+     "7"
+     "2153786490d099f99fe3f6866f30cff0bf2606cec5e57b",
+     TEST_DERIVE},
 };
 
 static status_code run_secret(const struct secret_test *test, struct key *key, struct mechanism *mechanism,
@@ -233,6 +258,9 @@ static status_code run_secret(const struct secret_test *test, struct key *key, s
         return known_expect(&out, test->answer);
     case TEST_DECRYPT:
         TRY(crypto_decrypt(key, worker, mechanism, known_bytes(&answer, test->answer), &back));
+        break;
+    case TEST_UNWRAP:
+        TRY(crypto_unwrap(key, worker, mechanism, known_bytes(&answer, test->answer), &back));
         break;
     case TEST_ENCRYPT:
         TRY(crypto_encrypt(key, worker, mechanism, data, &out, &nonce_made));

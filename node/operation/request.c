@@ -13,7 +13,7 @@ static status_code read_hash(const struct values *request, enum field field, enu
 static status_code read_kdf(const struct values *request, enum kdf *kdf)
 {
     uint64_t number = values_uint(request, FIELD_KDF, KDF_NULL);
-    CHECK(number == KDF_NULL || number == KDF_X963, STATUS_MECHANISM_PARAM_INVALID,
+    CHECK(number == KDF_NULL || number == KDF_X963 || number == KDF_SP800_56A, STATUS_MECHANISM_PARAM_INVALID,
           "there is no key derivation function %llu", (unsigned long long)number);
     *kdf = (enum kdf)number;
     return STATUS_OK;

@@ -136,6 +136,7 @@ HASH_SHA3_512 = 9  # 64 bytes
 # Key derivation after HSM_MECHANISM_ECDH.
 KDF_NULL = 0  # the shared secret itself, cut to output_len
 KDF_X963 = 1  # ANSI X9.63 with hash and shared_info
+KDF_SP800_56A = 2  # SP 800-56C, one step, with hash and shared_info
 
 # Mechanisms; the names in capitals within the texts are the fields of hsm_mechanism (NONCE: nonce) or attributes.
 MECHANISM_RSA_KEY_PAIR_GEN = 1  # FIPS 186-5, A.1; MODULUS_BITS, PUBLIC_EXPONENT (default 65537)
@@ -146,7 +147,7 @@ MECHANISM_RSA_X_509 = 5  # raw RSA; by node policy only
 MECHANISM_RSA_AES_KEY_WRAP = 6  # PKCS#11 2.40, 2.1.21: ephemeral AES-256 under OAEP, then RFC 5649; HASH, MGF_HASH, AAD
 MECHANISM_EC_KEY_PAIR_GEN = 10  # FIPS 186-5, A.2; EC_PARAMS
 MECHANISM_ECDSA = 11  # FIPS 186-5, 6; DATA is the digest; signature r || s
-MECHANISM_ECDH = 12  # SP 800-56A; PEER_PUBLIC; KDF: 0 none, 1 X9.63 with HASH and SHARED_INFO; X25519 and X448 too
+MECHANISM_ECDH = 12  # SP 800-56A; PEER_PUBLIC; KDF: 0 none, 1 X9.63, 2 the one-step function of SP 800-56C, both with HASH and SHARED_INFO; X25519 and X448 too
 MECHANISM_EDWARDS_KEY_PAIR_GEN = 13  # RFC 8032; EC_PARAMS
 MECHANISM_EDDSA = 14  # RFC 8032; DATA is the message
 MECHANISM_MONTGOMERY_KEY_PAIR_GEN = 15  # RFC 7748; EC_PARAMS
@@ -169,15 +170,17 @@ MECHANISM_DES3_KEY_GEN = 40  # SP 800-67, three keys; by node policy only
 MECHANISM_DES3_ECB = 41  # SP 800-67; encryption by node policy only
 MECHANISM_DES3_CBC = 42  # SP 800-67; NONCE 8 bytes; encryption by node policy only
 MECHANISM_DES3_CBC_PAD = 43  # SP 800-67 with PKCS#7 padding; NONCE 8 bytes; encryption by node policy only
+MECHANISM_DES3_KEY_WRAP = 44  # SP 800-38F, 6.3 (TKW); wrapping by node policy only
 MECHANISM_GENERIC_SECRET_KEY_GEN = 50  # VALUE_LEN 1 to 4096
 MECHANISM_HMAC = 51  # FIPS 198-1; DATA is the message; HASH; TAG_LEN (default: the hash's length)
-MECHANISM_HKDF = 52  # RFC 5869; HASH, SALT, SHARED_INFO; FLAGS 1: no extract, 2: no expand
+MECHANISM_HKDF = 52  # RFC 5869; HASH, SALT (or PUBLIC_ID: a key as the salt), SHARED_INFO; FLAGS 1: no extract, 2: no expand
 # SP 800-108, 4.1; HASH (0: AES-CMAC); SHARED_INFO: label, AAD: context; FLAGS 1: SHARED_INFO is the whole fixed
 # input
 MECHANISM_SP800_108_COUNTER = 53
 MECHANISM_SP800_108_FEEDBACK = 54  # SP 800-108, 4.2; as SP800_108_COUNTER, NONCE: the initial value
 MECHANISM_CONCATENATE = 55  # SECOND_ID's value, or DATA, appended to the key's; FLAGS 1: DATA in front
 MECHANISM_XOR = 56  # DATA xor the key's value
+MECHANISM_SP800_108_DOUBLE_PIPELINE = 57  # SP 800-108, 4.3; as SP800_108_COUNTER with FLAGS 1
 MECHANISM_ML_DSA_KEY_PAIR_GEN = 60  # FIPS 204; PARAMETER_SET
 MECHANISM_ML_DSA = 61  # FIPS 204; DATA is the message; AAD: the context; FLAGS 1: deterministic
 MECHANISM_ML_KEM_KEY_PAIR_GEN = 62  # FIPS 203; PARAMETER_SET
@@ -195,6 +198,8 @@ USE_ENCAPSULATE = 32
 FLAG_HKDF_NO_EXTRACT = 1  # HKDF: the key is the pseudorandom key already
 FLAG_HKDF_NO_EXPAND = 2  # HKDF: extract only
 FLAG_KDF_FIXED_INPUT = 1  # SP 800-108: shared_info is the whole fixed input
+FLAG_KDF_LITTLE_ENDIAN = 2  # SP 800-108: the counter's least significant byte comes first
+FLAG_KDF_NO_COUNTER = 4  # SP 800-108: there is no counter; not in counter mode
 FLAG_CONCATENATE_DATA_FIRST = 1  # CONCATENATE: data goes in front of the key's value
 FLAG_ML_DSA_DETERMINISTIC = 1  # ML-DSA: no randomness in the signature
 

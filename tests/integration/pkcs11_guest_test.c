@@ -74,8 +74,8 @@ static CK_OBJECT_HANDLE only(CK_OBJECT_CLASS object_class)
 {
     CK_OBJECT_HANDLE found[2];
 
-    assert_int_equal(
-        search(session, TEMPLATE(A_TEXT(CKA_LABEL, "guest"), A_NUMBER(CKA_CLASS, object_class)), found, 2), 1);
+    assert_int_equal(search(session, TEMPLATE(A_TEXT(CKA_LABEL, "guest"), A_NUMBER(CKA_CLASS, object_class)), found, 2),
+                     1);
     return found[0];
 }
 
@@ -94,8 +94,7 @@ static void what_is_not_private_is_seen_before_a_login(void **state)
     assert_memory_equal(value, "content", 7);
     assert_int_equal(search(session, TEMPLATE(A_TRUE(CKA_PRIVATE)), found, 8), 0);
     assert_int_equal(search(session, TEMPLATE(A_TEXT(CKA_LABEL, "guest"), A_FALSE(CKA_PRIVATE)), found, 8), 3);
-    assert_int_equal(
-        search(session, TEMPLATE(A_TEXT(CKA_LABEL, "guest"), A_TEXT(CKA_VALUE, "content")), found, 8), 1);
+    assert_int_equal(search(session, TEMPLATE(A_TEXT(CKA_LABEL, "guest"), A_TEXT(CKA_VALUE, "content")), found, 8), 1);
     assert_int_equal(state_of(session), CKS_RW_PUBLIC_SESSION);
     RV(CKR_USER_NOT_LOGGED_IN, p11->C_Logout(session));
 }
@@ -332,16 +331,11 @@ static void threads_look_while_others_log_in_and_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        guest_test(what_is_not_private_is_seen_before_a_login),
-        guest_test(public_keys_verify_and_encrypt),
-        guest_test(no_other_key_is_used_and_nothing_changed),
-        guest_test(an_operation_ends_with_its_login),
-        guest_test(handles_of_what_is_public_outlive_logins),
-        guest_test(a_search_goes_on_over_a_login),
-        guest_test(a_wrong_password_shows_nothing_and_is_tried_once),
-        guest_test(an_administrator_is_no_guest),
-        guest_test(without_a_configured_password_nothing_is_seen),
-        guest_test(a_child_of_fork_sees_it_too),
+        guest_test(what_is_not_private_is_seen_before_a_login),       guest_test(public_keys_verify_and_encrypt),
+        guest_test(no_other_key_is_used_and_nothing_changed),         guest_test(an_operation_ends_with_its_login),
+        guest_test(handles_of_what_is_public_outlive_logins),         guest_test(a_search_goes_on_over_a_login),
+        guest_test(a_wrong_password_shows_nothing_and_is_tried_once), guest_test(an_administrator_is_no_guest),
+        guest_test(without_a_configured_password_nothing_is_seen),    guest_test(a_child_of_fork_sees_it_too),
         guest_test(threads_look_while_others_log_in_and_out),
     };
     return cmocka_run_group_tests(tests, pkcs11_begin, pkcs11_end);

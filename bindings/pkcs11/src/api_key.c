@@ -1,11 +1,6 @@
-/* Making keys: generated, wrapped and unwrapped, derived. */
+/* Making keys: generated, wrapped and unwrapped. */
 #include "mechanism_offer.h"
 #include "operation.h"
-
-static bool for_token(const struct template_made *template)
-{
-    return template_bool(template, HSM_ATTR_TOKEN, false);
-}
 
 /* The class and type that a mechanism makes may stand in the template, where they must be right, or be left out. */
 static CK_RV expect(struct template_made *template, uint32_t type, const uint64_t *value)
@@ -37,10 +32,10 @@ static CK_RV generate(struct session *session, const CK_MECHANISM *given, const 
     TRY(mechanism_check_offered(session->slot, mechanism->row, CKF_GENERATE));
     TRY(template_make(attributes, n, TEMPLATE_GENERATE, template));
     TRY(expect_key(template, HSM_CLASS_SECRET_KEY, hsm_mechanism_key_type(mechanism->hsm.type)));
-    TRY(session_may_write(session, for_token(template)));
+    TRY(session_may_write(session, template_for_token(template)));
     TRY(key_result(
         session, hsm_key_generate(session->slot->login, mechanism->hsm.type, template->attributes, template->n, &key)));
-    return object_take_new(session, key, for_token(template), handle);
+    return object_take_new(session, key, template_for_token(template), handle);
 }
 
 CK_RV C_GenerateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_ATTRIBUTE_PTR pTemplate,
@@ -78,12 +73,12 @@ static CK_RV generate_pair(struct session *session, struct pair *pair, CK_OBJECT
     TRY(template_settle(privates, hsm_mechanism_key_type(type)));
     TRY(expect_key(publics, HSM_CLASS_PUBLIC_KEY, hsm_mechanism_key_type(type)));
     TRY(expect_key(privates, HSM_CLASS_PRIVATE_KEY, hsm_mechanism_key_type(type)));
-    TRY(session_may_write(session, for_token(publics)));
-    TRY(session_may_write(session, for_token(privates)));
+    TRY(session_may_write(session, template_for_token(publics)));
+    TRY(session_may_write(session, template_for_token(privates)));
     TRY(key_result(session, hsm_key_pair_generate(session->slot->login, type, publics->attributes, publics->n,
                                                   privates->attributes, privates->n, &public_key, &private_key)));
-    TRY(object_take_new(session, public_key, for_token(publics), public_handle));
-    return object_take_new(session, private_key, for_token(privates), private_handle);
+    TRY(object_take_new(session, public_key, template_for_token(publics), public_handle));
+    return object_take_new(session, private_key, template_for_token(privates), private_handle);
 }
 
 CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_ATTRIBUTE_PTR pPublicKeyTemplate,
@@ -213,7 +208,7 @@ static CK_RV unwrap(struct session *session, struct mechanism *mechanism, CK_OBJ
     hsm_key key;
 
     TRY(wrapping_key(session, under, mechanism, CKF_UNWRAP, &unwrapping));
-    TRY(session_may_write(session, for_token(template)));
+    TRY(session_may_write(session, template_for_token(template)));
     TRY(take_nonce(mechanism, &wrapped, &wrapped_len));
     CK_RV result = key_result(session, hsm_unwrap(session->slot->login, unwrapping.key, &mechanism->hsm, wrapped,
                                                   wrapped_len, template->attributes, template->n, &key));
@@ -221,7 +216,7 @@ static CK_RV unwrap(struct session *session, struct mechanism *mechanism, CK_OBJ
     CHECK(result != CKR_DATA_LEN_RANGE, CKR_WRAPPED_KEY_LEN_RANGE);
     CHECK(result != CKR_ENCRYPTED_DATA_INVALID, CKR_WRAPPED_KEY_INVALID);
     TRY(result);
-    return object_take_new(session, key, for_token(template), handle);
+    return object_take_new(session, key, template_for_token(template), handle);
 }
 
 CK_RV C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hUnwrappingKey,
@@ -239,76 +234,4 @@ CK_RV C_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OB
     TRY(mechanism_check_offered(session->slot, mechanism.row, CKF_UNWRAP));
     TRY(template_make(pTemplate, ulAttributeCount, TEMPLATE_GENERATE, &template));
     return unwrap(session, &mechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, &template, phKey);
-}
-
-/* --- deriving --- */
-
-static CK_RV find_second(struct session *session, struct mechanism *mechanism)
-{
-    struct object_ref second;
-
-    if (mechanism->second_handle == CK_INVALID_HANDLE)
-        return CKR_OK;
-    TRY(object_find_key(session->slot, mechanism->second_handle, &second));
-    mechanism->second_key = second.key;
-    mechanism->hsm.second_key = &mechanism->second_key;
-    return CKR_OK;
-}
-
-/* A key whose type the template leaves open is a generic secret (PKCS#11 3.0, 2.43 and others). */
-static CK_RV settle_type(struct template_made *template)
-{
-    static const uint64_t GENERIC = HSM_KEY_TYPE_GENERIC_SECRET;
-
-    return template_get(template, HSM_ATTR_KEY_TYPE)
-               ? CKR_OK
-               : template_add(template, HSM_ATTR_KEY_TYPE, &GENERIC, sizeof(GENERIC));
-}
-
-/* How long the key becomes; 0: the mechanism's own length. */
-static CK_ULONG derived_len(const struct template_made *template)
-{
-    const hsm_attribute *len = template_get(template, HSM_ATTR_VALUE_LEN);
-    const hsm_attribute *type = template_get(template, HSM_ATTR_KEY_TYPE);
-    static const uint64_t DES3 = HSM_KEY_TYPE_DES3;
-    uint64_t value = 0;
-
-    if (len && len->value_len == sizeof(value))
-        memcpy(&value, len->value, sizeof(value));
-    else if (type && type->value_len == sizeof(value))
-        value = memcmp(type->value, &DES3, sizeof(DES3)) == 0 ? 24 : 0;
-    return (CK_ULONG)value;
-}
-
-static CK_RV derive(struct session *session, struct mechanism *mechanism, CK_OBJECT_HANDLE base,
-                    struct template_made *template, CK_OBJECT_HANDLE *handle)
-{
-    struct object_ref from;
-    hsm_key key;
-
-    TRY(object_find_key(session->slot, base, &from));
-    TRY(key_check_use(session, &from, mechanism->row, CKF_DERIVE));
-    TRY(find_second(session, mechanism));
-    TRY(session_may_write(session, for_token(template)));
-    TRY(settle_type(template));
-    TRY(mechanism_set_key_len(mechanism, derived_len(template)));
-    TRY(key_result(
-        session, hsm_derive(session->slot->login, from.key, &mechanism->hsm, template->attributes, template->n, &key)));
-    return object_take_new(session, key, for_token(template), handle);
-}
-
-CK_RV C_DeriveKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hBaseKey,
-                  CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_OBJECT_HANDLE_PTR phKey)
-{
-    CLEANUP(session_leave) struct session *session = NULL;
-    CLEANUP(mechanism_release) struct mechanism mechanism = MECHANISM_INIT;
-    CLEANUP(template_release) struct template_made template = TEMPLATE_INIT;
-
-    TRY(session_enter(hSession, &session));
-    CHECK(pMechanism && phKey, CKR_ARGUMENTS_BAD);
-    TRY(session_needs_user(session));
-    TRY(mechanism_read(pMechanism, CKF_DERIVE, &mechanism));
-    TRY(mechanism_check_offered(session->slot, mechanism.row, CKF_DERIVE));
-    TRY(template_make(pTemplate, ulAttributeCount, TEMPLATE_GENERATE, &template));
-    return derive(session, &mechanism, hBaseKey, &template, phKey);
 }

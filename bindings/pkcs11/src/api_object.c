@@ -56,7 +56,7 @@ static CK_RV check_claims(struct session *session, CK_OBJECT_HANDLE handle, cons
 
 static CK_RV create(struct session *session, const struct template_made *template, CK_OBJECT_HANDLE *handle)
 {
-    bool token = template_bool(template, HSM_ATTR_TOKEN, false);
+    bool token = template_for_token(template);
     CK_OBJECT_HANDLE made;
     hsm_key key;
 

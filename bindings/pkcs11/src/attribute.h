@@ -48,6 +48,7 @@ const hsm_attribute *template_get(const struct template_made *made, uint32_t typ
 
 /* A bool of the template, or `otherwise`. */
 bool template_bool(const struct template_made *made, uint32_t type, bool otherwise);
+bool template_for_token(const struct template_made *made);
 uint64_t template_uint(const struct template_made *made, uint32_t type, uint64_t otherwise);
 
 /* Settles what CKA_PARAMETER_SET means (the standard counts within a key type), when the template itself does not say

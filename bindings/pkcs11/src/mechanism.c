@@ -166,18 +166,45 @@ static CK_RV put_length(const struct length_field *field, uint64_t bits)
     return CKR_OK;
 }
 
-CK_RV mechanism_set_key_len(struct mechanism *mechanism, CK_ULONG key_len)
+/* The standard counts in bits: of the keys, or of all output that was made for them. */
+static CK_RV put_total(struct mechanism *mechanism, const CK_ULONG *lens, size_t n)
 {
     const struct length_field *field = &mechanism->key_len;
+    size_t step = prf_len(mechanism), total = 0;
 
-    CHECK(key_len <= HSM_MESSAGE_MAX, CKR_KEY_SIZE_RANGE);
-    mechanism->hsm.output_len = (uint32_t)key_len;
-    if (!field->at)
+    for (size_t i = 0; i < n; i++) {
+        size_t len = lens[i] ? lens[i] : step;
+
+        total += field->of_segments ? (len + step - 1) / step * step : len;
+    }
+    return put_length(field, 8 * (uint64_t)total);
+}
+
+CK_RV mechanism_set_key_lens(struct mechanism *mechanism, const CK_ULONG *lens, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        CHECK(lens[i] <= HSM_MESSAGE_MAX, CKR_KEY_SIZE_RANGE);
+    mechanism->hsm.output_len = (uint32_t)lens[0];
+    if (n > 1 && lens[0] == 0)
+        mechanism->hsm.output_len = (uint32_t)prf_len(mechanism);
+    if (!mechanism->key_len.at)
         return CKR_OK;
-    size_t step = prf_len(mechanism), len = key_len ? key_len : step;
-
-    TRY(put_length(field, 8 * (uint64_t)(field->of_segments ? (len + step - 1) / step * step : len)));
-    mechanism->hsm.output_len = (uint32_t)len;
+    TRY(put_total(mechanism, lens, n));
+    mechanism->hsm.output_len = (uint32_t)(lens[0] ? lens[0] : prf_len(mechanism));
     mechanism->hsm.size = sizeof(mechanism->hsm);
+    return CKR_OK;
+}
+
+#define SEGMENTS_SHIFT 16u /* bits of the node's FLAGS: see HSM_MECHANISM_SP800_108_COUNTER */
+#define SEGMENTS_MAX   0xffffu
+
+CK_RV mechanism_skip_key(struct mechanism *mechanism, CK_ULONG len, CK_ULONG next_len)
+{
+    size_t step = prf_len(mechanism), skipped = mechanism->hsm.flags >> SEGMENTS_SHIFT;
+
+    skipped += ((len ? len : step) + step - 1) / step;
+    CHECK(skipped <= SEGMENTS_MAX, CKR_KEY_SIZE_RANGE);
+    mechanism->hsm.flags = (mechanism->hsm.flags & SEGMENTS_MAX) | (uint32_t)skipped << SEGMENTS_SHIFT;
+    mechanism->hsm.output_len = (uint32_t)(next_len ? next_len : step);
     return CKR_OK;
 }

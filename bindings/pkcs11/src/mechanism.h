@@ -45,7 +45,7 @@ struct mechanism_row {
 /* Bytes of a parameter that were copied. */
 struct kept;
 
-/* Where the length of the derived key stands in the fixed input of SP 800-108; see mechanism_set_key_len. */
+/* Where the length of the derived key stands in the fixed input of SP 800-108; see mechanism_set_key_lens. */
 struct length_field {
     uint8_t *at; /* NULL: nowhere */
     size_t len;  /* 1 to 8 bytes */
@@ -57,12 +57,15 @@ struct length_field {
 struct mechanism {
     const struct mechanism_row *row;
     hsm_mechanism hsm;
-    CK_OBJECT_HANDLE second_handle; /* CKM_CONCATENATE_BASE_AND_KEY: the caller finds it and sets hsm.second_key */
-    hsm_key second_key;             /* what hsm.second_key points to */
+    CK_OBJECT_HANDLE
+    second_handle;      /* the key that is joined, or HKDF's salt: the caller finds it and sets hsm.second_key */
+    hsm_key second_key; /* what hsm.second_key points to */
     uint8_t nonce_made[HSM_NONCE_MADE_LEN]; /* where the node's nonce goes (hsm.nonce_out) */
     uint8_t *nonce_back;                    /* the caller's, which it is copied to; NULL */
     uint64_t data_max; /* most bytes that the operation may take, CKR_DATA_LEN_RANGE beyond; 0: no limit */
     struct length_field key_len;
+    const CK_DERIVED_KEY *further_keys; /* the caller's: other keys of the same derivation */
+    CK_ULONG n_further_keys;
     struct kept *kept; /* wiped and freed with it */
 };
 
@@ -92,11 +95,14 @@ uint64_t number_of_mechanism(CK_MECHANISM_TYPE type);
 CK_RV mechanism_read(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);
 void mechanism_release(struct mechanism *mechanism);
 
-/* Tells a mechanism that derives how long the key becomes, in bytes: what the template says, or the key type; 0: it is
+/* Tells a mechanism that derives how long the keys become, in bytes: what the templates say, or the key types; 0: it is
  * not said. To be called before hsm_derive, because SP 800-108 may make the length part of what is hashed (the library
  * refuses such a mechanism until then). CKR_MECHANISM_PARAM_INVALID when it does not fit into the field that the
  * parameter gave it. */
-CK_RV mechanism_set_key_len(struct mechanism *mechanism, CK_ULONG key_len);
+CK_RV mechanism_set_key_lens(struct mechanism *mechanism, const CK_ULONG *lens, size_t n);
+
+/* Of several keys: the one of `len` bytes has been made, the one of `next_len` bytes is next. */
+CK_RV mechanism_skip_key(struct mechanism *mechanism, CK_ULONG len, CK_ULONG next_len);
 
 /* For readers: copies `len` bytes into the mechanism's memory. NULL with length 0 gives NULL.
  * CKR_MECHANISM_PARAM_INVALID when `bytes` is NULL with a length, or the length is beyond HSM_MESSAGE_MAX. */

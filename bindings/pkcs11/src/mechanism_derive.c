@@ -1,15 +1,20 @@
 /* Parameters of key agreement, HKDF and the simple derivations. */
 #include "mechanism_params.h"
 
-/* ANSI X9.63 with each hash. The concatenation of SP 800-56A (CKD_..._KDF_SP800) orders its input otherwise, and nodes
- * do not have it. */
+/* ANSI X9.63, and the one-step function of SP 800-56C, with each hash. */
 static const struct {
-    CK_EC_KDF_TYPE kdf;
+    CK_EC_KDF_TYPE x963, sp800;
     uint32_t hash;
-} X963_KDFS[] = {
-    {CKD_SHA1_KDF, HSM_HASH_SHA1},         {CKD_SHA224_KDF, HSM_HASH_SHA224},     {CKD_SHA256_KDF, HSM_HASH_SHA256},
-    {CKD_SHA384_KDF, HSM_HASH_SHA384},     {CKD_SHA512_KDF, HSM_HASH_SHA512},     {CKD_SHA3_224_KDF, HSM_HASH_SHA3_224},
-    {CKD_SHA3_256_KDF, HSM_HASH_SHA3_256}, {CKD_SHA3_384_KDF, HSM_HASH_SHA3_384}, {CKD_SHA3_512_KDF, HSM_HASH_SHA3_512},
+} KDFS[] = {
+    {CKD_SHA1_KDF, CKD_SHA1_KDF_SP800, HSM_HASH_SHA1},
+    {CKD_SHA224_KDF, CKD_SHA224_KDF_SP800, HSM_HASH_SHA224},
+    {CKD_SHA256_KDF, CKD_SHA256_KDF_SP800, HSM_HASH_SHA256},
+    {CKD_SHA384_KDF, CKD_SHA384_KDF_SP800, HSM_HASH_SHA384},
+    {CKD_SHA512_KDF, CKD_SHA512_KDF_SP800, HSM_HASH_SHA512},
+    {CKD_SHA3_224_KDF, CKD_SHA3_224_KDF_SP800, HSM_HASH_SHA3_224},
+    {CKD_SHA3_256_KDF, CKD_SHA3_256_KDF_SP800, HSM_HASH_SHA3_256},
+    {CKD_SHA3_384_KDF, CKD_SHA3_384_KDF_SP800, HSM_HASH_SHA3_384},
+    {CKD_SHA3_512_KDF, CKD_SHA3_512_KDF_SP800, HSM_HASH_SHA3_512},
 };
 
 static CK_RV take_kdf(struct mechanism *mechanism, CK_EC_KDF_TYPE kdf)
@@ -17,11 +22,11 @@ static CK_RV take_kdf(struct mechanism *mechanism, CK_EC_KDF_TYPE kdf)
     mechanism->hsm.kdf = HSM_KDF_NULL;
     if (kdf == CKD_NULL)
         return CKR_OK;
-    mechanism->hsm.kdf = HSM_KDF_X963;
-    for (size_t i = 0; i < sizeof(X963_KDFS) / sizeof(X963_KDFS[0]); i++) {
-        if (X963_KDFS[i].kdf != kdf)
+    for (size_t i = 0; i < sizeof(KDFS) / sizeof(KDFS[0]); i++) {
+        if (KDFS[i].x963 != kdf && KDFS[i].sp800 != kdf)
             continue;
-        mechanism->hsm.hash = X963_KDFS[i].hash;
+        mechanism->hsm.kdf = KDFS[i].x963 == kdf ? HSM_KDF_X963 : HSM_KDF_SP800_56A;
+        mechanism->hsm.hash = KDFS[i].hash;
         return CKR_OK;
     }
     return CKR_MECHANISM_PARAM_INVALID;
@@ -50,11 +55,16 @@ CK_RV read_ecdh(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mecha
     return CKR_OK;
 }
 
-/* Nodes take no key as the salt. No salt is a salt of zeros (RFC 5869, 2.2). */
+/* Bytes, or a key. No salt is a salt of zeros (RFC 5869, 2.2). */
 static CK_RV take_salt(struct mechanism *mechanism, const CK_HKDF_PARAMS *parameter)
 {
     if (parameter->ulSaltType == CKF_HKDF_SALT_NULL)
         return CKR_OK;
+    if (parameter->ulSaltType == CKF_HKDF_SALT_KEY) {
+        CHECK(parameter->hSaltKey != CK_INVALID_HANDLE, CKR_MECHANISM_PARAM_INVALID);
+        mechanism->second_handle = parameter->hSaltKey;
+        return CKR_OK;
+    }
     CHECK(parameter->ulSaltType == CKF_HKDF_SALT_DATA, CKR_MECHANISM_PARAM_INVALID);
     TRY(mechanism_keep(mechanism, parameter->pSalt, parameter->ulSaltLen, &mechanism->hsm.salt));
     mechanism->hsm.salt_value_len = parameter->ulSaltLen;

@@ -1,18 +1,20 @@
 /* Parameters of SP 800-108.
  *
- * A node computes PRF(key, [i] || fixed input) in counter mode and PRF(key, K(i-1) || [i] || fixed input) in feedback
- * mode, [i] being 32 bits, most significant byte first. The standard lets a program put together what is hashed of
- * pieces in any order: what begins as the node does is given to it as one fixed input; anything else is refused. The
- * length of the key, if it is among the pieces, is filled in once the template is known (mechanism_set_key_len).
+ * A node computes PRF(key, [i] || fixed input) in counter mode, PRF(key, K(i-1) || [i] || fixed input) in feedback
+ * mode, and with A(i) instead of K(i-1) in the double pipeline. The standard lets a program put together what is hashed
+ * of pieces, the counter among them in any place, width and order of bytes: they are given to the node as what stands
+ * before the counter and what stands after it. K(i-1) and A(i) come first, as in SP 800-108. The length of the keys, if
+ * it is among the pieces, is filled in once the templates are known (mechanism_set_key_lens).
  *
  * AWS CloudHSM's form names its pieces, in any order: label, context and length stand in the order of SP 800-108,
  * section 4, label || 0x00 || context || length. */
 #include "mechanism_params.h"
 
-#define PARTS_MAX       32u
-#define FIXED_INPUT_MAX 4096u /* what a node takes */
-#define COUNTER_BITS    32u
-#define LENGTH_BITS_MAX 64u
+#define PARTS_MAX          32u
+#define FIXED_INPUT_MAX    4096u /* what a node takes */
+#define COUNTER_BITS       32u   /* at most, and what a node has unless told otherwise */
+#define COUNTER_BITS_SHIFT 8u    /* in the node's FLAGS: see HSM_MECHANISM_SP800_108_COUNTER */
+#define LENGTH_BITS_MAX    64u
 
 enum part_kind {
     PART_ITERATION, /* [i] in counter mode, K(i-1) in feedback mode */
@@ -67,6 +69,9 @@ struct fixed_input {
     uint8_t bytes[FIXED_INPUT_MAX];
     size_t len;
     size_t length_at; /* where the field of key_len begins */
+    bool is_counted;
+    size_t counter_at; /* what stands before the counter */
+    CK_SP800_108_COUNTER_FORMAT counter;
     struct length_field key_len;
 };
 
@@ -123,20 +128,30 @@ static CK_RV read_parts(const CK_PRF_DATA_PARAM copy[PARTS_MAX], CK_ULONG n, boo
     return CKR_OK;
 }
 
-static CK_RV check_counter(const struct part *part)
+static CK_RV read_counter_format(const struct part *part, CK_SP800_108_COUNTER_FORMAT *format)
 {
-    CK_SP800_108_COUNTER_FORMAT format = {0};
     struct vendor_counter_format vendor;
 
+    *format = (CK_SP800_108_COUNTER_FORMAT){0};
     if (part->len == sizeof(vendor)) {
         memcpy(&vendor, part->value, sizeof(vendor));
-        format.ulWidthInBits = vendor.width_bits;
+        format->ulWidthInBits = vendor.width_bits;
     } else {
-        CHECK(part->len == sizeof(format), CKR_MECHANISM_PARAM_INVALID);
-        memcpy(&format, part->value, sizeof(format));
+        CHECK(part->len == sizeof(*format), CKR_MECHANISM_PARAM_INVALID);
+        memcpy(format, part->value, sizeof(*format));
     }
-    CHECK(format.ulWidthInBits == COUNTER_BITS && !format.bLittleEndian, CKR_MECHANISM_PARAM_INVALID);
+    CHECK(format->ulWidthInBits >= 8 && format->ulWidthInBits <= COUNTER_BITS && format->ulWidthInBits % 8 == 0,
+          CKR_MECHANISM_PARAM_INVALID);
     return CKR_OK;
+}
+
+/* The counter stands once, here. */
+static CK_RV put_counter(struct fixed_input *input, const struct part *part)
+{
+    CHECK(!input->is_counted, CKR_MECHANISM_PARAM_INVALID);
+    input->is_counted = true;
+    input->counter_at = input->len;
+    return read_counter_format(part, &input->counter);
 }
 
 static CK_RV put_bytes(struct fixed_input *input, const void *bytes, CK_ULONG len)
@@ -188,12 +203,16 @@ static CK_RV put_length(struct fixed_input *input, const struct part *part)
 
 /* --- putting together --- */
 
-/* The standard's form: what the node begins with by itself, then bytes and the length as they come. */
-static CK_RV put_in_order(struct fixed_input *input, const struct parts *parts, size_t first)
+/* The standard's form: pieces as they come. */
+static CK_RV put_in_order(struct fixed_input *input, const struct parts *parts, size_t first, enum part_kind counter)
 {
     for (size_t i = first; i < parts->n; i++) {
         const struct part *part = &parts->list[i];
 
+        if (part->kind == counter) {
+            TRY(put_counter(input, part));
+            continue;
+        }
         CHECK(part->kind == PART_BYTES || part->kind == PART_LENGTH, CKR_MECHANISM_PARAM_INVALID);
         TRY(part->kind == PART_BYTES ? put_bytes(input, part->value, part->len) : put_length(input, part));
     }
@@ -202,19 +221,15 @@ static CK_RV put_in_order(struct fixed_input *input, const struct parts *parts, 
 
 static CK_RV put_counter_mode(struct fixed_input *input, const struct parts *parts)
 {
-    CHECK(parts->list[0].kind == PART_ITERATION, CKR_MECHANISM_PARAM_INVALID);
-    TRY(check_counter(&parts->list[0]));
-    return put_in_order(input, parts, 1);
+    TRY(put_in_order(input, parts, 0, PART_ITERATION));
+    return input->is_counted ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
 }
 
-/* The standard makes the counter optional; nodes always have it. */
-static CK_RV put_feedback_mode(struct fixed_input *input, const struct parts *parts)
+/* Feedback and double pipeline: the counter is optional. */
+static CK_RV put_chained_mode(struct fixed_input *input, const struct parts *parts)
 {
-    CHECK(parts->n >= 2 && parts->list[0].kind == PART_ITERATION && parts->list[0].len == 0 &&
-              parts->list[1].kind == PART_COUNTER,
-          CKR_MECHANISM_PARAM_INVALID);
-    TRY(check_counter(&parts->list[1]));
-    return put_in_order(input, parts, 2);
+    CHECK(parts->list[0].kind == PART_ITERATION && parts->list[0].len == 0, CKR_MECHANISM_PARAM_INVALID);
+    return put_in_order(input, parts, 1, PART_COUNTER);
 }
 
 /* CKR_MECHANISM_PARAM_INVALID when there are several, for all kinds but bytes. */
@@ -238,7 +253,7 @@ static CK_RV put_by_name(struct fixed_input *input, const struct parts *parts)
 
     TRY(find_each(parts, found));
     CHECK(found[PART_ITERATION], CKR_MECHANISM_PARAM_INVALID);
-    TRY(check_counter(found[PART_ITERATION]));
+    TRY(put_counter(input, found[PART_ITERATION]));
     const struct part *label = found[PART_LABEL], *context = found[PART_CONTEXT];
 
     if (found[PART_BYTES]) {
@@ -263,8 +278,16 @@ static CK_RV keep_input(struct mechanism *mechanism, const struct fixed_input *i
 
     TRY(mechanism_keep(mechanism, input->bytes, input->len, &kept));
     mechanism->hsm.flags |= HSM_FLAG_KDF_FIXED_INPUT;
-    mechanism->hsm.shared_info = kept;
-    mechanism->hsm.shared_info_len = input->len;
+    mechanism->hsm.salt = input->counter_at > 0 ? kept : NULL;
+    mechanism->hsm.salt_value_len = input->counter_at;
+    mechanism->hsm.shared_info = input->len > input->counter_at ? kept + input->counter_at : NULL;
+    mechanism->hsm.shared_info_len = input->len - input->counter_at;
+    if (!input->is_counted)
+        mechanism->hsm.flags |= HSM_FLAG_KDF_NO_COUNTER;
+    else if (input->counter.ulWidthInBits != COUNTER_BITS)
+        mechanism->hsm.flags |= (uint32_t)input->counter.ulWidthInBits << COUNTER_BITS_SHIFT;
+    if (input->counter.bLittleEndian)
+        mechanism->hsm.flags |= HSM_FLAG_KDF_LITTLE_ENDIAN;
     if (!input->key_len.len)
         return CKR_OK;
     /* A key that was derived with a wrong length would be another key: the library refuses the mechanism until it has
@@ -292,21 +315,33 @@ static CK_RV assemble(struct mechanism *mechanism, const CK_PRF_DATA_PARAM *give
 
 /* --- the readers --- */
 
-/* Several keys of one derivation: nodes make one at a time. */
-static CK_RV check_one_key(CK_ULONG n_additional)
+/* The caller's, looked at after the parameter has been read. */
+static void take_further_keys(struct mechanism *mechanism, const CK_DERIVED_KEY *keys, CK_ULONG n)
 {
-    return n_additional == 0 ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+    mechanism->further_keys = keys;
+    mechanism->n_further_keys = n;
+}
+
+static CK_RV read_standard_kdf(const CK_MECHANISM *given, struct mechanism *mechanism, assembler put)
+{
+    CK_SP800_108_KDF_PARAMS parameter;
+
+    TRY(parameter_copy(given, &parameter, sizeof(parameter)));
+    TRY(take_prf(mechanism, parameter.prfType));
+    take_further_keys(mechanism, parameter.pAdditionalDerivedKeys, parameter.ulAdditionalDerivedKeys);
+    return assemble(mechanism, parameter.pDataParams, parameter.ulNumberOfDataParams, false, put);
 }
 
 CK_RV read_counter_kdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
 {
-    CK_SP800_108_KDF_PARAMS parameter;
-
     (void)use;
-    TRY(parameter_copy(given, &parameter, sizeof(parameter)));
-    TRY(check_one_key(parameter.ulAdditionalDerivedKeys));
-    TRY(take_prf(mechanism, parameter.prfType));
-    return assemble(mechanism, parameter.pDataParams, parameter.ulNumberOfDataParams, false, put_counter_mode);
+    return read_standard_kdf(given, mechanism, put_counter_mode);
+}
+
+CK_RV read_double_pipeline_kdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    (void)use;
+    return read_standard_kdf(given, mechanism, put_chained_mode);
 }
 
 /* Under this number programs pass the structure of AWS CloudHSM's header, or that of the standard's when they were
@@ -328,9 +363,9 @@ CK_RV read_feedback_kdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanis
 
     (void)use;
     TRY(parameter_copy(given, &parameter, sizeof(parameter)));
-    TRY(check_one_key(parameter.ulAdditionalDerivedKeys));
     TRY(take_prf(mechanism, parameter.prfType));
+    take_further_keys(mechanism, parameter.pAdditionalDerivedKeys, parameter.ulAdditionalDerivedKeys);
     TRY(mechanism_keep(mechanism, parameter.pIV, parameter.ulIVLen, &mechanism->hsm.nonce));
     mechanism->hsm.nonce_len = parameter.ulIVLen;
-    return assemble(mechanism, parameter.pDataParams, parameter.ulNumberOfDataParams, false, put_feedback_mode);
+    return assemble(mechanism, parameter.pDataParams, parameter.ulNumberOfDataParams, false, put_chained_mode);
 }

@@ -34,4 +34,5 @@ CK_RV read_data_and_base(const CK_MECHANISM *given, CK_FLAGS use, struct mechani
 /* mechanism_kdf.c */
 CK_RV read_counter_kdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);
 CK_RV read_cloudhsm_kdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);
+CK_RV read_double_pipeline_kdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);
 CK_RV read_feedback_kdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);

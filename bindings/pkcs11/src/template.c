@@ -73,6 +73,11 @@ bool template_bool(const struct template_made *made, uint32_t type, bool otherwi
     return found && found->value_len == 1 ? *(const uint8_t *)found->value != 0 : otherwise;
 }
 
+bool template_for_token(const struct template_made *made)
+{
+    return template_bool(made, HSM_ATTR_TOKEN, false);
+}
+
 uint64_t template_uint(const struct template_made *made, uint32_t type, uint64_t otherwise)
 {
     const hsm_attribute *found = template_get(made, type);

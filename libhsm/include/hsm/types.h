@@ -187,8 +187,9 @@ enum {
 
 /** Key derivation after HSM_MECHANISM_ECDH. */
 enum {
-    HSM_KDF_NULL = 0, /**< the shared secret itself, cut to output_len */
-    HSM_KDF_X963 = 1, /**< ANSI X9.63 with hash and shared_info */
+    HSM_KDF_NULL = 0,      /**< the shared secret itself, cut to output_len */
+    HSM_KDF_X963 = 1,      /**< ANSI X9.63 with hash and shared_info */
+    HSM_KDF_SP800_56A = 2, /**< SP 800-56C, one step, with hash and shared_info */
 };
 
 /** Mechanisms; the names in capitals within the texts are the fields of hsm_mechanism (NONCE: nonce) or attributes. */
@@ -203,8 +204,8 @@ enum {
         6, /**< PKCS#11 2.40, 2.1.21: ephemeral AES-256 under OAEP, then RFC 5649; HASH, MGF_HASH, AAD */
     HSM_MECHANISM_EC_KEY_PAIR_GEN = 10, /**< FIPS 186-5, A.2; EC_PARAMS */
     HSM_MECHANISM_ECDSA = 11,           /**< FIPS 186-5, 6; DATA is the digest; signature r || s */
-    HSM_MECHANISM_ECDH =
-        12, /**< SP 800-56A; PEER_PUBLIC; KDF: 0 none, 1 X9.63 with HASH and SHARED_INFO; X25519 and X448 too */
+    HSM_MECHANISM_ECDH = 12, /**< SP 800-56A; PEER_PUBLIC; KDF: 0 none, 1 X9.63, 2 the one-step function of SP 800-56C,
+                                both with HASH and SHARED_INFO; X25519 and X448 too */
     HSM_MECHANISM_EDWARDS_KEY_PAIR_GEN = 13,    /**< RFC 8032; EC_PARAMS */
     HSM_MECHANISM_EDDSA = 14,                   /**< RFC 8032; DATA is the message */
     HSM_MECHANISM_MONTGOMERY_KEY_PAIR_GEN = 15, /**< RFC 7748; EC_PARAMS */
@@ -227,15 +228,21 @@ enum {
     HSM_MECHANISM_DES3_CBC = 42,           /**< SP 800-67; NONCE 8 bytes; encryption by node policy only */
     HSM_MECHANISM_DES3_CBC_PAD =
         43, /**< SP 800-67 with PKCS#7 padding; NONCE 8 bytes; encryption by node policy only */
+    HSM_MECHANISM_DES3_KEY_WRAP = 44,          /**< SP 800-38F, 6.3 (TKW); wrapping by node policy only */
     HSM_MECHANISM_GENERIC_SECRET_KEY_GEN = 50, /**< VALUE_LEN 1 to 4096 */
     HSM_MECHANISM_HMAC = 51, /**< FIPS 198-1; DATA is the message; HASH; TAG_LEN (default: the hash's length) */
-    HSM_MECHANISM_HKDF = 52, /**< RFC 5869; HASH, SALT, SHARED_INFO; FLAGS 1: no extract, 2: no expand */
-    HSM_MECHANISM_SP800_108_COUNTER = 53,  /**< SP 800-108, 4.1; HASH (0: AES-CMAC); SHARED_INFO: label, AAD: context;
-                                              FLAGS 1: SHARED_INFO is the whole fixed input */
+    HSM_MECHANISM_HKDF = 52, /**< RFC 5869; HASH, SALT (or PUBLIC_ID: a key as the salt), SHARED_INFO; FLAGS 1: no
+                                extract, 2: no expand */
+    HSM_MECHANISM_SP800_108_COUNTER =
+        53, /**< SP 800-108, 4.1; HASH (0: AES-CMAC); SHARED_INFO: label, AAD: context; FLAGS 1: SHARED_INFO is the
+               whole fixed input, of which SALT stands before the counter; 2: counter's least significant byte first; 4:
+               no counter; bits 8 to 15: its width in bits (0: 32); bits 16 to 31: segments of the output that are other
+               keys' */
     HSM_MECHANISM_SP800_108_FEEDBACK = 54, /**< SP 800-108, 4.2; as SP800_108_COUNTER, NONCE: the initial value */
     HSM_MECHANISM_CONCATENATE = 55, /**< SECOND_ID's value, or DATA, appended to the key's; FLAGS 1: DATA in front */
     HSM_MECHANISM_XOR = 56,         /**< DATA xor the key's value */
-    HSM_MECHANISM_ML_DSA_KEY_PAIR_GEN = 60, /**< FIPS 204; PARAMETER_SET */
+    HSM_MECHANISM_SP800_108_DOUBLE_PIPELINE = 57, /**< SP 800-108, 4.3; as SP800_108_COUNTER with FLAGS 1 */
+    HSM_MECHANISM_ML_DSA_KEY_PAIR_GEN = 60,       /**< FIPS 204; PARAMETER_SET */
     HSM_MECHANISM_ML_DSA = 61, /**< FIPS 204; DATA is the message; AAD: the context; FLAGS 1: deterministic */
     HSM_MECHANISM_ML_KEM_KEY_PAIR_GEN = 62, /**< FIPS 203; PARAMETER_SET */
     HSM_MECHANISM_ML_KEM = 63,              /**< FIPS 203 */
@@ -256,6 +263,8 @@ enum {
     HSM_FLAG_HKDF_NO_EXTRACT = 1,        /**< HKDF: the key is the pseudorandom key already */
     HSM_FLAG_HKDF_NO_EXPAND = 2,         /**< HKDF: extract only */
     HSM_FLAG_KDF_FIXED_INPUT = 1,        /**< SP 800-108: shared_info is the whole fixed input */
+    HSM_FLAG_KDF_LITTLE_ENDIAN = 2,      /**< SP 800-108: the counter's least significant byte comes first */
+    HSM_FLAG_KDF_NO_COUNTER = 4,         /**< SP 800-108: there is no counter; not in counter mode */
     HSM_FLAG_CONCATENATE_DATA_FIRST = 1, /**< CONCATENATE: data goes in front of the key's value */
     HSM_FLAG_ML_DSA_DETERMINISTIC = 1,   /**< ML-DSA: no randomness in the signature */
 };
