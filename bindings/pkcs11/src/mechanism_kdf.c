@@ -228,7 +228,8 @@ static CK_RV put_counter_mode(struct fixed_input *input, const struct parts *par
 /* Feedback and double pipeline: the counter is optional. */
 static CK_RV put_chained_mode(struct fixed_input *input, const struct parts *parts)
 {
-    CHECK(parts->list[0].kind == PART_ITERATION && parts->list[0].len == 0, CKR_MECHANISM_PARAM_INVALID);
+    CHECK(parts->n >= 1 && parts->list[0].kind == PART_ITERATION && parts->list[0].len == 0,
+          CKR_MECHANISM_PARAM_INVALID);
     return put_in_order(input, parts, 1, PART_COUNTER);
 }
 
