@@ -62,7 +62,7 @@ static status_code end_aead(hsm_operation *operation, struct slice tag, struct b
     struct slice rest = bytes_slice(&operation->pending);
 
     if (operation->parts.kind == HSM_OPERATION_DECRYPT && tag.len == 0) {
-        CHECK(rest.len == mechanism_tag_len(&operation->mechanism), STATUS_CIPHERTEXT_INVALID,
+        CHECK(rest.len == mechanism_tag_len(&operation->mechanism), STATUS_DATA_LENGTH,
               "the ciphertext is shorter than its tag");
         tag = rest;
         rest = slice_of(NULL, 0);

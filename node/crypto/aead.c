@@ -111,7 +111,7 @@ status_code gcm_decrypt(struct key *key, unsigned worker, const struct mechanism
 
     TRY(gcm_tag_len(mechanism, &tag_len));
     TRY(check_gcm_nonce(mechanism->nonce));
-    CHECK(data.len >= tag_len, STATUS_CIPHERTEXT_INVALID, "%zu bytes are shorter than the tag", data.len);
+    CHECK(data.len >= tag_len, STATUS_DATA_LENGTH, "%zu bytes are shorter than the tag", data.len);
     size_t text_len = data.len - tag_len;
     uint8_t *to = bytes_reserve(out, text_len + 1);
 
@@ -212,7 +212,7 @@ status_code ccm_decrypt(struct key *key, unsigned worker, const struct mechanism
 
     (void)worker;
     TRY(check_ccm(mechanism, mechanism->nonce, data, &tag_len));
-    CHECK(data.len >= tag_len, STATUS_CIPHERTEXT_INVALID, "%zu bytes are shorter than the tag", data.len);
+    CHECK(data.len >= tag_len, STATUS_DATA_LENGTH, "%zu bytes are shorter than the tag", data.len);
     struct slice text = slice_of(data.data, data.len - tag_len);
     uint8_t *to = bytes_reserve(out, text.len + 16);
 

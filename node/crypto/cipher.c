@@ -63,6 +63,7 @@ static status_code run(struct key *key, unsigned worker, const struct mechanism 
           "an initialization vector of %zu bytes is expected, not %zu", nonce_len, mechanism->nonce.len);
     CHECK(row->mode == CIPHER_CTR || (row->padded && encrypt) || data.len % block == 0, STATUS_DATA_LENGTH,
           "%zu bytes are not whole blocks of %zu", data.len, block);
+    CHECK(!row->padded || encrypt || data.len > 0, STATUS_DATA_LENGTH, "a padded ciphertext has at least one block");
     TRY(context_for(key, worker, row->mode, encrypt, &context));
     bool ok = EVP_CipherInit_ex2(context, NULL, NULL, nonce_len ? mechanism->nonce.data : NULL, -1, NULL) &&
               EVP_CIPHER_CTX_set_padding(context, row->padded) &&

@@ -156,7 +156,7 @@ status_code crypto_unwrap(struct key *key, unsigned worker, const struct mechani
     if (!row->unwrap)
         return no_such_use(mechanism, "unwrap");
     status_code status = row->unwrap(key, worker, mechanism, wrapped, material);
-    CHECK(status != STATUS_CIPHERTEXT_INVALID && status != STATUS_DATA_LENGTH, STATUS_WRAPPED_KEY_INVALID,
+    CHECK(status != STATUS_CIPHERTEXT_INVALID, STATUS_WRAPPED_KEY_INVALID,
           "the wrapped key does not open with this key and mechanism");
     return status;
 }

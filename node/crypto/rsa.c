@@ -232,8 +232,10 @@ status_code rsa_encrypt(struct key *key, unsigned worker, const struct mechanism
     TRY(encryption_context(key, true, mechanism, &context));
     int done = EVP_PKEY_encrypt(context, to, &len, data.data, data.len);
     EVP_PKEY_CTX_free(context);
-    CHECK(done > 0, STATUS_DATA_LENGTH, "%zu bytes do not fit this key and padding: %s", data.len,
-          failure_openssl_reason(reason, sizeof(reason)));
+    failure_openssl_reason(reason, sizeof(reason));
+    CHECK(done > 0 || mechanism->type != MECHANISM_RSA_X_509 || data.len != len, STATUS_DATA_INVALID,
+          "the number is not below the modulus");
+    CHECK(done > 0, STATUS_DATA_LENGTH, "%zu bytes do not fit this key and padding: %s", data.len, reason);
     out->len += len;
     return STATUS_OK;
 }

@@ -19,6 +19,7 @@ static status_code read_kind(struct object_new *new, struct mechanism *mechanism
     new->key_type = (enum key_type)values_uint(&template, ATTRIBUTE_KEY_TYPE, KEY_GENERIC_SECRET);
     TRY(object_check_template(new));
     uint64_t len = values_uint(&template, ATTRIBUTE_VALUE_LEN, new->key_type == KEY_DES3 ? 24 : 0);
+    CHECK(len || !values_has(&template, ATTRIBUTE_VALUE_LEN), STATUS_KEY_SIZE_RANGE, "a key has at least one byte");
     if (len == 0)
         return STATUS_OK;
     CHECK(!mechanism->has_output_len || mechanism->output_len == len, STATUS_TEMPLATE_INCONSISTENT,

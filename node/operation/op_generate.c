@@ -25,7 +25,7 @@ static status_code secret_parameters(const struct object_new *new, struct key_pa
     struct values template;
     TRY(object_template(new, &template));
     uint64_t len = values_uint(&template, ATTRIBUTE_VALUE_LEN, new->key_type == KEY_DES3 ? 24 : 0);
-    CHECK(len, STATUS_TEMPLATE_INCOMPLETE, "VALUE_LEN is missing");
+    CHECK(len || values_has(&template, ATTRIBUTE_VALUE_LEN), STATUS_TEMPLATE_INCOMPLETE, "VALUE_LEN is missing");
     CHECK(len <= 4096, STATUS_KEY_SIZE_RANGE, "a secret key has at most 4096 bytes, not %llu", (unsigned long long)len);
     *parameters = (struct key_parameters){.type = new->key_type, .bits = (uint32_t)(8 * len)};
     return STATUS_OK;

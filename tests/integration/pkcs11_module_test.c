@@ -385,7 +385,7 @@ static void the_token_cannot_be_initialized_by_a_program(void **state)
 
     (void)state;
     memset(label, ' ', sizeof(label));
-    REFUSED(p11->C_InitToken(0, TEXT(ADMIN_PIN), label));
+    RV(CKR_TOKEN_WRITE_PROTECTED, p11->C_InitToken(0, TEXT(ADMIN_PIN), label));
     RV(CKR_SLOT_ID_INVALID, p11->C_InitToken(9, TEXT(ADMIN_PIN), label));
 }
 

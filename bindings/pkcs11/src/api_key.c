@@ -62,6 +62,16 @@ static void pair_release(struct pair *pair)
     template_release(&pair->private_template);
 }
 
+/* A curve that is known, but is not one of the mechanism's. */
+static CK_RV check_curve(const struct template_made *template, uint32_t mechanism)
+{
+    const hsm_attribute *oid = template_get(template, HSM_ATTR_EC_PARAMS);
+
+    CHECK(!oid || hsm_curve_key_type(hsm_curve_by_oid(oid->value, oid->value_len)) == hsm_mechanism_key_type(mechanism),
+          CKR_CURVE_NOT_SUPPORTED);
+    return CKR_OK;
+}
+
 static CK_RV generate_pair(struct session *session, struct pair *pair, CK_OBJECT_HANDLE *public_handle,
                            CK_OBJECT_HANDLE *private_handle)
 {
@@ -69,6 +79,8 @@ static CK_RV generate_pair(struct session *session, struct pair *pair, CK_OBJECT
     uint32_t type = pair->mechanism.hsm.type;
     hsm_key public_key, private_key;
 
+    TRY(check_curve(publics, type));
+    TRY(check_curve(privates, type));
     TRY(template_settle(publics, hsm_mechanism_key_type(type)));
     TRY(template_settle(privates, hsm_mechanism_key_type(type)));
     TRY(expect_key(publics, HSM_CLASS_PUBLIC_KEY, hsm_mechanism_key_type(type)));

@@ -183,7 +183,7 @@ static CK_RV put_total(struct mechanism *mechanism, const CK_ULONG *lens, size_t
 CK_RV mechanism_set_key_lens(struct mechanism *mechanism, const CK_ULONG *lens, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        CHECK(lens[i] <= HSM_MESSAGE_MAX, CKR_KEY_SIZE_RANGE);
+        CHECK(lens[i] <= HSM_MESSAGE_MAX, CKR_ATTRIBUTE_VALUE_INVALID);
     mechanism->hsm.output_len = (uint32_t)lens[0];
     if (n > 1 && lens[0] == 0)
         mechanism->hsm.output_len = (uint32_t)prf_len(mechanism);

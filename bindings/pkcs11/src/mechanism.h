@@ -63,6 +63,8 @@ struct mechanism {
     uint8_t nonce_made[HSM_NONCE_MADE_LEN]; /* where the node's nonce goes (hsm.nonce_out) */
     uint8_t *nonce_back;                    /* the caller's, which it is copied to; NULL */
     uint64_t data_max; /* most bytes that the operation may take, CKR_DATA_LEN_RANGE beyond; 0: no limit */
+    bool has_text_len; /* the parameter said how long the plaintext is */
+    uint64_t text_len;
     struct length_field key_len;
     const CK_DERIVED_KEY *further_keys; /* the caller's: other keys of the same derivation */
     CK_ULONG n_further_keys;

@@ -134,7 +134,8 @@ CK_RV read_cloudhsm_gcm(const CK_MECHANISM *given, CK_FLAGS use, struct mechanis
     return CKR_OK;
 }
 
-/* ulDataLen repeats what the length of the data tells; the tag covers it in any case (SP 800-38C, A.2.1). */
+/* ulDataLen is the length of the plaintext (PKCS#11 3.0, AES-CCM); the tag covers it in any case (SP 800-38C, A.2.1).
+ */
 CK_RV read_ccm(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
 {
     CK_CCM_PARAMS parameter;
@@ -146,6 +147,8 @@ CK_RV read_ccm(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechan
     CHECK(parameter.ulMACLen >= 4 && parameter.ulMACLen <= 16 && parameter.ulMACLen % 2 == 0,
           CKR_MECHANISM_PARAM_INVALID);
     mechanism->hsm.tag_len = (uint32_t)parameter.ulMACLen;
+    mechanism->has_text_len = true;
+    mechanism->text_len = parameter.ulDataLen;
     TRY(keep_nonce(mechanism, parameter.pNonce, parameter.ulNonceLen));
     return keep_aad(mechanism, parameter.pAAD, parameter.ulAADLen);
 }

@@ -93,7 +93,8 @@ CK_RV read_hkdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mecha
 CK_RV read_base_and_key(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
 {
     (void)use;
-    return parameter_copy(given, &mechanism->second_handle, sizeof(mechanism->second_handle));
+    TRY(parameter_copy(given, &mechanism->second_handle, sizeof(mechanism->second_handle)));
+    return mechanism->second_handle == CK_INVALID_HANDLE ? CKR_KEY_HANDLE_INVALID : CKR_OK;
 }
 
 CK_RV read_base_and_data(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)

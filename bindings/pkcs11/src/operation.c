@@ -125,12 +125,27 @@ CK_RV operation_output(struct session *session, struct operation *operation, boo
     return CKR_OK;
 }
 
+static CK_RV wrong_len(enum operation_kind kind)
+{
+    return kind == OPERATION_DECRYPT ? CKR_ENCRYPTED_DATA_LEN_RANGE : CKR_DATA_LEN_RANGE;
+}
+
 /* Some counters come round before the cipher's own does. */
-static CK_RV check_data_len(const struct operation *operation, size_t len)
+static CK_RV check_data_len(const struct operation *operation, enum operation_kind kind, size_t len)
 {
     uint64_t max = operation->mechanism.data_max;
 
-    CHECK(max == 0 || (len <= max && operation->n_taken <= max - len), CKR_DATA_LEN_RANGE);
+    CHECK(max == 0 || (len <= max && operation->n_taken <= max - len), wrong_len(kind));
+    return CKR_OK;
+}
+
+/* All of the data is as long as the parameter said (CCM). */
+static CK_RV check_whole_len(const struct operation *operation, enum operation_kind kind, uint64_t len)
+{
+    const struct mechanism *mechanism = &operation->mechanism;
+    uint64_t tag = kind == OPERATION_DECRYPT ? tag_len(mechanism) : 0;
+
+    CHECK(!mechanism->has_text_len || (len >= tag && len - tag == mechanism->text_len), wrong_len(kind));
     return CKR_OK;
 }
 
@@ -255,7 +270,8 @@ static CK_RV once(struct session *session, enum operation_kind kind, struct oper
     bool exact;
     size_t room;
 
-    TRY(check_data_len(operation, data_len));
+    TRY(check_data_len(operation, kind, data_len));
+    TRY(check_whole_len(operation, kind, data_len));
     TRY(keep_result_of(operation, data, data_len));
     if (operation->result_known && out)
         return give_result(operation, out, out_len);
@@ -339,7 +355,7 @@ static CK_RV update(struct session *session, enum operation_kind kind, struct op
     size_t len = out_len ? *out_len : 0;
 
     TRY(begin_parts(session, kind, operation));
-    TRY(check_data_len(operation, data_len));
+    TRY(check_data_len(operation, kind, data_len));
     TRY(input_apart(&data, data_len, out, len, &copy));
     CK_RV result = operation_result(session, kind,
                                     hsm_operation_update(operation->parts, data, data_len, out, out_len ? &len : NULL));
@@ -388,6 +404,8 @@ CK_RV operation_final(struct session *session, enum operation_kind kind, CK_BYTE
         return operation_done(operation, CKR_ARGUMENTS_BAD);
     CK_RV result = begin_parts(session, kind, operation);
 
+    if (result == CKR_OK)
+        result = check_whole_len(operation, kind, operation->n_taken);
     if (result != CKR_OK)
         return operation_done(operation, result);
     operation->in_parts = true;

@@ -140,7 +140,8 @@ HSM_API hsm_status hsm_wrap(hsm_session *session, hsm_key wrapping_key, const hs
  * Makes a key out of what hsm_wrap made.
  *
  * @param attributes  with CLASS and KEY_TYPE
- * @return HSM_OK; HSM_WRAPPED_KEY_INVALID; the errors of using a key and of making objects
+ * @return HSM_OK; HSM_WRAPPED_KEY_INVALID; HSM_DATA_LENGTH: nothing that is wrapped so is that long; the errors of
+ * using a key and of making objects
  */
 HSM_API hsm_status hsm_unwrap(hsm_session *session, hsm_key unwrapping_key, const hsm_mechanism *mechanism,
                               const uint8_t *wrapped, size_t wrapped_len, const hsm_attribute *attributes, size_t n,
