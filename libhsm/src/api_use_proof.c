@@ -1,6 +1,7 @@
 /* The password for one use of a key (hsm_key_authenticate). What a node answered with is kept in the session until a
  * request that uses the key takes it along: each proof once, whichever thread comes first. */
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include "api_call.h"
 #include "api_cluster.h"
@@ -23,6 +24,7 @@ static void free_all(struct use_proof *proofs)
     while (proofs) {
         struct use_proof *next = proofs->next;
 
+        explicit_bzero(proofs, sizeof(*proofs));
         free(proofs);
         proofs = next;
     }
@@ -80,6 +82,7 @@ bool session_use_proof(hsm_session *session, const uint8_t key_id[ID_LEN], struc
     if (!taken)
         return false;
     bytes_append(proof, taken->bytes, taken->len);
+    explicit_bzero(taken, sizeof(*taken));
     free(taken);
     return true;
 }

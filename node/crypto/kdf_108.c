@@ -134,8 +134,10 @@ status_code sp800_108_iterate(struct key *key, const struct mechanism *mechanism
 
     TRY(bytes_ok(out));
     for (uint32_t i = 1; i <= n; i++) {
-        if (!pipeline.keyed || !step(&pipeline, &layout, mechanism->type, i, segment_len))
+        if (!pipeline.keyed || !step(&pipeline, &layout, mechanism->type, i, segment_len)) {
+            secret_wipe(to, n_given);
             return crypto_failed("SP 800-108");
+        }
         size_t take = len - n_given < segment_len ? len - n_given : segment_len;
 
         if (i <= layout.n_skipped)

@@ -42,19 +42,26 @@ static status_code put_known(struct values *template, uint32_t attribute, uint64
     return STATUS_OK;
 }
 
+static status_code merge_rules_of(const struct object *parent, uint32_t ruling, struct values *template)
+{
+    struct values demanded;
+
+    if (!parent || !ruling || !values_has(&parent->attributes, ruling))
+        return STATUS_OK;
+    TRY(values_decode_all(&ATTRIBUTE_SCHEMA, values_bytes(&parent->attributes, ruling), &demanded));
+    return merge(template, &demanded, ruling);
+}
+
 status_code object_template(const struct object_new *new, struct values *template)
 {
     uint32_t ruling = ruling_attribute(new->origin);
-    struct values demanded;
 
     if (new->attributes.len)
         TRY(values_decode_all(&ATTRIBUTE_SCHEMA, new->attributes, template));
     else
         values_init(template);
-    if (new->parent && ruling &&values_has(&new->parent->attributes, ruling)) {
-        TRY(values_decode_all(&ATTRIBUTE_SCHEMA, values_bytes(&new->parent->attributes, ruling), &demanded));
-        TRY(merge(template, &demanded, ruling));
-    }
+    TRY(merge_rules_of(new->parent, ruling, template));
+    TRY(merge_rules_of(new->second, ruling, template));
     TRY(put_known(template, ATTRIBUTE_CLASS, new->class));
     return put_known(template, ATTRIBUTE_KEY_TYPE, new->key_type);
 }

@@ -10,9 +10,10 @@
 #include "user/request_hash.h"
 #include "user/users_internal.h"
 
-#define LIFETIME_MS 120000u
-#define PURPOSE     "use of a key"
-#define CONTEXT_LEN (sizeof(PURPOSE) + ID_LEN)
+#define LIFETIME_MS   120000u
+#define CLOCK_SKEW_MS 300000u /* between nodes, as for tickets */
+#define PURPOSE       "use of a key"
+#define CONTEXT_LEN   (sizeof(PURPOSE) + ID_LEN)
 
 struct proof {
     uint8_t user_id[ID_LEN], session_id[ID_LEN], object_id[ID_LEN];
@@ -196,6 +197,8 @@ status_code use_proof_check(struct node *node, const struct caller *caller, cons
     CHECK(proof_open(node, sealed, &proof) == STATUS_OK && is_for(&proof, caller, object_id),
           STATUS_AUTHENTICATION_NEEDED,
           "the password was given for another key, by another user or in another session");
+    CHECK(proof.expires_ms <= node_now_ms(node) + LIFETIME_MS + CLOCK_SKEW_MS, STATUS_AUTHENTICATION_NEEDED,
+          "the password was given to a node whose clock is far ahead: give it again");
     CHECK(node_now_ms(node) < proof.expires_ms, STATUS_AUTHENTICATION_NEEDED,
           "the password was given more than %u s ago: give it again", LIFETIME_MS / 1000);
     TRY(users_standing(node->users, STORE_USER, proof.user_id, &user));

@@ -154,7 +154,7 @@ static CK_SESSION_HANDLE open_keystore(bool writes)
 /* By its label alone, without a class: more than one, or none, is an error. */
 static CK_OBJECT_HANDLE find(CK_SESSION_HANDLE session, const char *prefix, const char *id)
 {
-    char label[64];
+    char label[80];
     int len = snprintf(label, sizeof(label), "%s%s", prefix, id);
     CK_ATTRIBUTE template = {CKA_LABEL, label, (CK_ULONG)len};
     CK_OBJECT_HANDLE found[2];
@@ -241,7 +241,7 @@ static CK_OBJECT_HANDLE make_master(CK_SESSION_HANDLE session, const char *id)
     CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
     CK_MECHANISM generation = {CKM_AES_KEY_GEN, NULL, 0};
     CK_OBJECT_HANDLE master, note;
-    char label[64], note_label[64];
+    char label[80], note_label[80];
     int len = snprintf(label, sizeof(label), "ORACLE.TDE.HSM.MK.%s", id);
     int note_len = snprintf(note_label, sizeof(note_label), "ORACLE.SECURITY.KM.ENCRYPTION.%s", id);
     CK_ATTRIBUTE key_template[] = {

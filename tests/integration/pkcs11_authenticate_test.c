@@ -173,6 +173,16 @@ static void uses_without_a_beginning_are_refused(void **state)
     RV(CKR_USER_NOT_LOGGED_IN,
        p11->C_UnwrapKey(session, MECHANISM(CKM_RSA_PKCS), key, wrapped, len,
                         TEMPLATE(A_NUMBER(CKA_CLASS, CKO_SECRET_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_AES)), &made));
+
+    /* Nor do they use up a login that was for a signature. */
+    CK_BYTE signature[256];
+    CK_ULONG signature_len = sizeof(signature);
+    FINE(p11->C_SignInit(session, MECHANISM(CKM_SHA256_RSA_PKCS), key));
+    FINE(again(session, USER_PIN));
+    RV(CKR_USER_NOT_LOGGED_IN,
+       p11->C_UnwrapKey(session, MECHANISM(CKM_RSA_PKCS), key, wrapped, len,
+                        TEMPLATE(A_NUMBER(CKA_CLASS, CKO_SECRET_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_AES)), &made));
+    FINE(sign_now(session, signature, &signature_len));
 }
 
 static void imported_and_unwrapped_keys_have_it_too(void **state)

@@ -393,6 +393,12 @@ static void derive_templates_rule_what_is_derived(void **state)
         &derived));
     assert_true(flag_of(derived, CKA_SENSITIVE));
     assert_false(flag_of(derived, CKA_EXTRACTABLE));
+
+    /* Also those of a key that is only the salt. */
+    CK_HKDF_PARAMS salted = {CK_TRUE, CK_TRUE, CKM_SHA256, CKF_HKDF_SALT_KEY, NULL, 0, base, NULL, 0};
+    CK_OBJECT_HANDLE known = secret_of(CKK_GENERIC_SECRET, "a base that everybody may know..", 32);
+    RV(CKR_TEMPLATE_INCONSISTENT,
+       p11->C_DeriveKey(session, MECHANISM_WITH(CKM_HKDF_DERIVE, salted), known, OPEN_SECRET(32), &derived));
 }
 
 int main(void)

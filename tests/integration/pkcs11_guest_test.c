@@ -7,7 +7,7 @@
 
 #define MESSAGE TEXT("a message")
 
-static CK_OBJECT_HANDLE public_key, private_key, secret_key, open_data, private_data;
+static CK_OBJECT_HANDLE public_key, private_key, secret_key, open_secret, open_data, private_data;
 
 static CK_OBJECT_HANDLE token_data(bool secret)
 {
@@ -25,7 +25,7 @@ static CK_OBJECT_HANDLE token_data(bool secret)
 static void make_objects(void)
 {
     CK_OBJECT_HANDLE found[64];
-    CK_ULONG n = search(session, TEMPLATE(A_TEXT(CKA_LABEL, "guest")), found, 64);
+    CK_ULONG n = search(session, TEMPLATE(A_TRUE(CKA_TOKEN)), found, 64);
 
     for (CK_ULONG i = 0; i < n; i++)
         FINE(p11->C_DestroyObject(session, found[i]));
@@ -39,6 +39,11 @@ static void make_objects(void)
                             TEMPLATE(A_NUMBER(CKA_VALUE_LEN, 32), A_TRUE(CKA_TOKEN), A_TEXT(CKA_LABEL, "guest"),
                                      A_FALSE(CKA_PRIVATE), A_TRUE(CKA_ENCRYPT), A_TRUE(CKA_VERIFY)),
                             &secret_key));
+    FINE(p11->C_CreateObject(session,
+                             TEMPLATE(A_NUMBER(CKA_CLASS, CKO_SECRET_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_GENERIC_SECRET),
+                                      A_TRUE(CKA_TOKEN), A_TEXT(CKA_LABEL, "guest of a value"), A_FALSE(CKA_PRIVATE),
+                                      A_FALSE(CKA_SENSITIVE), A_TRUE(CKA_EXTRACTABLE), A_TEXT(CKA_VALUE, "a secret")),
+                             &open_secret));
     open_data = token_data(false);
     private_data = token_data(true);
 }
@@ -132,6 +137,9 @@ static void no_other_key_is_used_and_nothing_changed(void **state)
     FINE(p11->C_Logout(session));
     RV(CKR_OBJECT_HANDLE_INVALID, look_at(session, private_data));
     secret_key = only(CKO_SECRET_KEY);
+    CK_ATTRIBUTE value = {CKA_VALUE, bytes, sizeof(bytes)};
+    assert_int_equal(search(session, TEMPLATE(A_TEXT(CKA_LABEL, "guest of a value")), &open_secret, 1), 1);
+    RV(CKR_USER_NOT_LOGGED_IN, p11->C_GetAttributeValue(session, open_secret, &value, 1));
     public_key = only(CKO_PUBLIC_KEY);
     open_data = only(CKO_DATA);
     RV(CKR_USER_NOT_LOGGED_IN, p11->C_SignInit(session, MECHANISM(CKM_SHA256_RSA_PKCS), private_key));

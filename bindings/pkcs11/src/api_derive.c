@@ -129,9 +129,9 @@ static CK_RV make_keys(struct session *session, struct derivation *derivation, h
     return CKR_OK;
 }
 
-static void delete_made(struct session *session, const struct derivation *derivation, size_t first)
+static void delete_made(struct session *session, const struct derivation *derivation)
 {
-    for (size_t i = first; i < derivation->n_made; i++)
+    for (size_t i = 0; i < derivation->n_made; i++)
         (void)hsm_object_delete(session->slot->login, derivation->keys[i].key);
 }
 
@@ -144,7 +144,7 @@ static CK_RV take_keys(struct session *session, struct derivation *derivation)
         CK_RV result = object_take_new(session, key->key, template_for_token(&key->template), &handles[i]);
 
         if (result != CKR_OK)
-            delete_made(session, derivation, i + 1);
+            delete_made(session, derivation);
         TRY(result);
     }
     for (size_t i = 0; i < derivation->n_keys; i++)
@@ -163,7 +163,7 @@ static CK_RV derive(struct session *session, struct derivation *derivation, CK_O
     CK_RV result = make_keys(session, derivation, from.key);
 
     if (result != CKR_OK)
-        delete_made(session, derivation, 0);
+        delete_made(session, derivation);
     TRY(result);
     return take_keys(session, derivation);
 }

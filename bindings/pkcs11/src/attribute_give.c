@@ -173,6 +173,13 @@ static CK_RV give_template(const hsm_attribute *fact, CK_ATTRIBUTE *wanted)
 
 /* --- what VALUE holds --- */
 
+/* What a guest is shown has CKA_PRIVATE false, but keys are for those who logged in. */
+static bool is_for_users(const struct giving *giving)
+{
+    return giving->hsm_class == HSM_CLASS_SECRET_KEY || giving->hsm_class == HSM_CLASS_PRIVATE_KEY ||
+           hsm_attributes_bool(giving->facts, HSM_ATTR_PRIVATE, 1);
+}
+
 static CK_RV ask_value(struct giving *giving)
 {
     static const uint32_t VALUE[] = {HSM_ATTR_VALUE};
@@ -183,6 +190,8 @@ static CK_RV ask_value(struct giving *giving)
         return giving->value_result;
     giving->value_asked = true;
     giving->value_result = session_reader(giving->session, &reader);
+    if (giving->value_result == CKR_OK && session_is_guest(giving->session) && is_for_users(giving))
+        giving->value_result = CKR_USER_NOT_LOGGED_IN;
     if (giving->value_result == CKR_OK)
         giving->value_result =
             login_result(giving->session, hsm_object_get(reader, giving->object->key, VALUE, 1, &giving->value));

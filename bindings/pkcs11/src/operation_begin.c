@@ -51,6 +51,9 @@ static CK_RV check_facts(const hsm_attributes *facts, const struct mechanism_row
     CHECK(row->key_type == CK_UNAVAILABLE_INFORMATION || key_type_of(type) == row->key_type, CKR_KEY_TYPE_INCONSISTENT);
     CHECK(class_fits(use, object_class), CKR_KEY_TYPE_INCONSISTENT);
     CHECK(hsm_attributes_bool(facts, attribute_of_use(use), 0), CKR_KEY_FUNCTION_NOT_PERMITTED);
+    /* They have no place for the login, and must not use up the one that was for a signature. */
+    CHECK(!(use & (CKF_UNWRAP | CKF_DERIVE)) || !hsm_attributes_bool(facts, HSM_ATTR_ALWAYS_AUTHENTICATE, 0),
+          CKR_USER_NOT_LOGGED_IN);
     return CKR_OK;
 }
 
@@ -106,7 +109,8 @@ static CK_RV read_key(struct session *session, struct operation *operation)
     const hsm_attributes *attributes = object_facts_attributes(facts);
 
     operation->wants_user = hsm_attributes_bool(attributes, HSM_ATTR_ALWAYS_AUTHENTICATE, 0);
-    operation->of_public_key = hsm_attributes_uint(attributes, HSM_ATTR_CLASS, 0) == HSM_CLASS_PUBLIC_KEY;
+    operation->of_public_key = hsm_attributes_uint(attributes, HSM_ATTR_CLASS, 0) == HSM_CLASS_PUBLIC_KEY &&
+                               !hsm_attributes_bool(attributes, HSM_ATTR_PRIVATE, 1);
     object_facts_release(&facts);
     return is_for_anybody(operation) ? CKR_OK : session_needs_user(session);
 }

@@ -162,6 +162,8 @@ static CK_RV add(const struct attribute_row *row, const CK_ATTRIBUTE *given, enu
         return CKR_OK; /* PKCS#11 2.40, 4.10.2: no check value is wanted */
     if (row->is_claim && use == TEMPLATE_CREATE)
         return template_claim(made, given->type, given->pValue, given->ulValueLen);
+    /* PKCS#11 3.0, 4.4.1: nothing is made with it. */
+    CHECK(row->type != CKA_UNIQUE_ID || use == TEMPLATE_SET, CKR_ATTRIBUTE_TYPE_INVALID);
     CHECK(row->given_in & 1 << use, CKR_ATTRIBUTE_READ_ONLY);
     if (row->is_part && use == TEMPLATE_CREATE)
         return CKR_OK;
