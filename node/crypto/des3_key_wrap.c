@@ -1,9 +1,9 @@
-/* Key wrap with triple DES: TKW of SP 800-38F, 6.3. It is the algorithm of RFC 3394 on half-blocks of four bytes. */
+/* Key wrap with triple DES: TKW of SP 800-38F, 7.2. It is the algorithm of RFC 3394 on half-blocks of four bytes. */
 #include "crypto/key_internal.h"
 
 enum { HALF = 4, BLOCK = 2 * HALF, ROUNDS = 6, WRAPPED_MAX = 16384 };
 
-/* ICV3 of SP 800-38F, 6.3. */
+/* ICV3 of SP 800-38F, 7.2. */
 static const uint8_t check_value[HALF] = {0xa6, 0xa6, 0xa6, 0xa6};
 
 static EVP_CIPHER_CTX *cipher_for(struct key *key, bool encrypt)
@@ -25,7 +25,7 @@ static void mix(uint8_t block[BLOCK], uint32_t step)
         block[i] ^= (uint8_t)(step >> 8 * (HALF - 1 - i));
 }
 
-/* W and its inverse (SP 800-38F, 6.1): the first half-block goes through all others, six times. */
+/* W and its inverse (SP 800-38F, 7.1): the first half-block goes through all others, six times. */
 static bool mingle(EVP_CIPHER_CTX *context, uint8_t *halves, size_t n, bool encrypt)
 {
     uint32_t steps = (uint32_t)(ROUNDS * (n - 1));

@@ -44,6 +44,10 @@ static const struct {
     [HASH_SHA3_256] = {FUNCTIONS(nettle_sha3_256), 136},
     [HASH_SHA3_384] = {FUNCTIONS(nettle_sha3_384), 104},
     [HASH_SHA3_512] = {FUNCTIONS(nettle_sha3_512), 72},
+    [HASH_SHA512_224] = {(init_function)nettle_sha512_224_init, (update_function)nettle_sha512_update,
+                         (digest_function)nettle_sha512_224_digest, 128},
+    [HASH_SHA512_256] = {(init_function)nettle_sha512_256_init, (update_function)nettle_sha512_update,
+                         (digest_function)nettle_sha512_256_digest, 128},
 };
 
 /* Where nettle keeps the three parts of each context. */
@@ -70,6 +74,8 @@ static struct parts parts_of(struct hash_state *state)
                               state->context.sha256.block};
     case HASH_SHA384:
     case HASH_SHA512:
+    case HASH_SHA512_224:
+    case HASH_SHA512_256:
         return (struct parts){state->context.sha512.state,
                               8,
                               8,

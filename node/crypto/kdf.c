@@ -1,5 +1,4 @@
-/* Key derivation: HKDF (RFC 5869), SP 800-108 with HMAC or AES-CMAC, ANSI X9.63, and PKCS#11's concatenation and XOR.
- */
+/* Key derivation: HKDF (RFC 5869), SP 800-108 with HMAC or AES-CMAC, ANSI X9.63 and SP 800-56C. */
 #include "crypto/key_internal.h"
 
 #include <openssl/core_names.h>
@@ -50,7 +49,7 @@ static status_code run(const char *algorithm, struct parameters *parameters, siz
     return STATUS_OK;
 }
 
-static size_t wanted_len(const struct mechanism *mechanism, size_t natural)
+size_t derived_len(const struct mechanism *mechanism, size_t natural)
 {
     return mechanism->has_output_len ? mechanism->output_len : natural;
 }
@@ -85,7 +84,7 @@ status_code hkdf_derive(struct key *key, const struct mechanism *mechanism, stru
     CHECK(extract || expand, STATUS_MECHANISM_PARAM_INVALID, "HKDF must extract, expand or both");
     CHECK(mechanism->hash, STATUS_MECHANISM_PARAM_INVALID, "HKDF needs a hash");
     size_t hash_len = hash_info(mechanism->hash)->len;
-    CHECK(expand || wanted_len(mechanism, hash_len) == hash_len, STATUS_KEY_SIZE_RANGE,
+    CHECK(expand || derived_len(mechanism, hash_len) == hash_len, STATUS_KEY_SIZE_RANGE,
           "extraction alone yields %zu bytes", hash_len);
     put_text(&parameters, OSSL_KDF_PARAM_DIGEST, crypto_digest_name(mechanism->hash));
     put_bytes(&parameters, OSSL_KDF_PARAM_KEY, secret_slice(&key->secret));
@@ -94,7 +93,7 @@ status_code hkdf_derive(struct key *key, const struct mechanism *mechanism, stru
         put_bytes(&parameters, OSSL_KDF_PARAM_SALT, second ? secret_slice(&second->secret) : mechanism->salt);
     if (expand)
         put_bytes(&parameters, OSSL_KDF_PARAM_INFO, mechanism->shared_info);
-    return run("HKDF", &parameters, wanted_len(mechanism, hash_len), out);
+    return run("HKDF", &parameters, derived_len(mechanism, hash_len), out);
 }
 
 status_code sp800_108_derive(struct key *key, const struct mechanism *mechanism, struct key *second, struct slice data,
@@ -102,7 +101,7 @@ status_code sp800_108_derive(struct key *key, const struct mechanism *mechanism,
 {
     struct parameters parameters = {.n = 0};
     bool fixed_input = mechanism->flags & FLAG_KDF_FIXED_INPUT;
-    size_t len = wanted_len(mechanism, mechanism->hash ? hash_info(mechanism->hash)->len : 16);
+    size_t len = derived_len(mechanism, mechanism->hash ? hash_info(mechanism->hash)->len : 16);
     int off = 0;
     char cipher[32];
 
@@ -133,51 +132,4 @@ status_code sp800_108_derive(struct key *key, const struct mechanism *mechanism,
         put_int(&parameters, OSSL_KDF_PARAM_KBKDF_USE_SEPARATOR, &off);
     }
     return run("KBKDF", &parameters, len, out);
-}
-
-static status_code take(struct bytes *whole, const struct mechanism *mechanism, struct bytes *out)
-{
-    size_t len = wanted_len(mechanism, whole->len);
-
-    CHECK(len >= 1 && len <= whole->len, STATUS_KEY_SIZE_RANGE, "%zu bytes cannot be taken from %zu", len, whole->len);
-    bytes_append(out, whole->data, len);
-    return bytes_ok(out);
-}
-
-status_code concatenate_derive(struct key *key, const struct mechanism *mechanism, struct key *second,
-                               struct slice data, struct bytes *out)
-{
-    CLEANUP(bytes_release) struct bytes whole = BYTES_SECRET;
-    bool data_first = mechanism->flags & FLAG_CONCATENATE_DATA_FIRST;
-
-    CHECK((second != NULL) != (data.len > 0), STATUS_MECHANISM_PARAM_INVALID,
-          "either a second key or data is concatenated");
-    CHECK(!second || second->class == CLASS_SECRET_KEY, STATUS_KEY_TYPE_INCONSISTENT,
-          "the second key must be a secret key");
-    if (data_first)
-        bytes_append(&whole, data.data, data.len);
-    bytes_append(&whole, key->secret.data, key->secret.len);
-    if (second)
-        bytes_append(&whole, second->secret.data, second->secret.len);
-    if (!data_first)
-        bytes_append(&whole, data.data, data.len);
-    TRY(bytes_ok(&whole));
-    return take(&whole, mechanism, out);
-}
-
-status_code xor_derive(struct key *key, const struct mechanism *mechanism, struct key *second, struct slice data,
-                       struct bytes *out)
-{
-    CLEANUP(bytes_release) struct bytes whole = BYTES_SECRET;
-    size_t len = data.len < key->secret.len ? data.len : key->secret.len;
-
-    (void)second;
-    CHECK(data.len, STATUS_MECHANISM_PARAM_INVALID, "data to combine with the key is missing");
-    uint8_t *to = bytes_reserve(&whole, len);
-
-    TRY(bytes_ok(&whole));
-    for (size_t i = 0; i < len; i++)
-        to[i] = data.data[i] ^ key->secret.data[i];
-    whole.len = len;
-    return take(&whole, mechanism, out);
 }

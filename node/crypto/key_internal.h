@@ -145,13 +145,20 @@ status_code des3_unwrap(struct key *, unsigned, const struct mechanism *, struct
 /* kdf.c */
 status_code hkdf_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
 status_code sp800_108_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
-status_code concatenate_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
-status_code xor_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
 #define DERIVED_MAX 4096u /* bytes of a derived key */
+/** What is asked for, or `natural`. */
+size_t derived_len(const struct mechanism *mechanism, size_t natural);
 status_code sp800_108_iterate(struct key *key, const struct mechanism *mechanism, size_t len, struct bytes *out);
 /** After key agreement: X9.63 or the one-step function of SP 800-56C. */
 status_code agreement_kdf(enum kdf kdf, enum hash hash, struct slice shared, struct slice info, size_t len,
                           struct bytes *out);
+
+/* derive_simple.c */
+status_code concatenate_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
+status_code xor_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
+status_code digest_key_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
+status_code extract_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
+status_code encrypt_data_derive(struct key *, const struct mechanism *, struct key *, struct slice, struct bytes *);
 
 /* random.c */
 status_code random_fill(unsigned worker, uint8_t *out, size_t len);

@@ -42,6 +42,12 @@ static const struct mechanism_row rows[MECHANISM_COUNT] = {
     [MECHANISM_SP800_108_DOUBLE_PIPELINE] = {ANY_SECRET, NULL, NULL, NULL, NULL, NULL, NULL, sp800_108_derive},
     [MECHANISM_CONCATENATE] = {ANY_SECRET, NULL, NULL, NULL, NULL, NULL, NULL, concatenate_derive},
     [MECHANISM_XOR] = {ANY_SECRET, NULL, NULL, NULL, NULL, NULL, NULL, xor_derive},
+    [MECHANISM_DIGEST_KEY] = {ANY_SECRET, NULL, NULL, NULL, NULL, NULL, NULL, digest_key_derive},
+    [MECHANISM_EXTRACT] = {ANY_SECRET, NULL, NULL, NULL, NULL, NULL, NULL, extract_derive},
+    [MECHANISM_AES_ECB_ENCRYPT_DATA] = {T(AES), NULL, NULL, NULL, NULL, NULL, NULL, encrypt_data_derive},
+    [MECHANISM_AES_CBC_ENCRYPT_DATA] = {T(AES), NULL, NULL, NULL, NULL, NULL, NULL, encrypt_data_derive},
+    [MECHANISM_DES3_ECB_ENCRYPT_DATA] = {T(DES3), NULL, NULL, NULL, NULL, NULL, NULL, encrypt_data_derive},
+    [MECHANISM_DES3_CBC_ENCRYPT_DATA] = {T(DES3), NULL, NULL, NULL, NULL, NULL, NULL, encrypt_data_derive},
 };
 
 static status_code row_for(const struct key *key, const struct mechanism *mechanism, const struct mechanism_row **row)

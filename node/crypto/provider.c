@@ -109,6 +109,8 @@ static bool found(enum mechanism_type type, const struct mechanism_info *info)
     case MECHANISM_RSA_X_509:
         return crypto.policy.allow_raw_rsa;
     case MECHANISM_DES3_KEY_GEN:
+    case MECHANISM_DES3_ECB_ENCRYPT_DATA:
+    case MECHANISM_DES3_CBC_ENCRYPT_DATA:
         return crypto.policy.allow_des3_encrypt && crypto.des3[CIPHER_CBC];
     case MECHANISM_HKDF:
         return kdf_found("HKDF");

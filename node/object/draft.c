@@ -198,8 +198,19 @@ static void put_history(const struct object_new *new, struct values *attributes)
     values_put_bool(attributes, ATTRIBUTE_NEVER_EXTRACTABLE, never && !extractable);
 }
 
+/* Bytes of a part of a key that nobody finds by trying. */
+#define PART_MIN 16u
+
+/** How long a key must be that is made of a sensitive one: a few bytes of it, used on their own, can be found by
+ * trying, and then the next few. */
+static uint64_t least_len(const struct object *base, enum mechanism_type mechanism)
+{
+    uint64_t len = values_uint(&base->attributes, ATTRIBUTE_VALUE_LEN, 0);
+    return mechanism == MECHANISM_EXTRACT && len > PART_MIN ? PART_MIN : len;
+}
+
 /** After a derivation that can be undone. */
-static status_code check_guards(const struct object *base, const struct draft *draft)
+static status_code check_guards(const struct object *base, enum mechanism_type mechanism, const struct draft *draft)
 {
     const struct values *made = &draft->attributes;
     CHECK(!attribute_flag(base, ATTRIBUTE_SENSITIVE) || values_bool(made, ATTRIBUTE_SENSITIVE, false),
@@ -210,10 +221,9 @@ static status_code check_guards(const struct object *base, const struct draft *d
     CHECK(!attribute_flag(base, ATTRIBUTE_WRAP_WITH_TRUSTED) || values_bool(made, ATTRIBUTE_WRAP_WITH_TRUSTED, false),
           STATUS_TEMPLATE_INCONSISTENT,
           "the base key is WRAP_WITH_TRUSTED, so what is derived from it this way must be");
-    /* A few bytes of a key, used on their own, can be found by trying: then the next few. */
-    CHECK(!attribute_flag(base, ATTRIBUTE_SENSITIVE) ||
-              key_bits(draft->key) / 8 >= values_uint(&base->attributes, ATTRIBUTE_VALUE_LEN, 0),
-          STATUS_KEY_SIZE_RANGE, "a SENSITIVE key is not shortened by this mechanism");
+    CHECK(!attribute_flag(base, ATTRIBUTE_SENSITIVE) || key_bits(draft->key) / 8 >= least_len(base, mechanism),
+          STATUS_KEY_SIZE_RANGE, "a SENSITIVE key is not shortened to %u bytes by this mechanism",
+          key_bits(draft->key) / 8);
     return STATUS_OK;
 }
 
@@ -283,6 +293,8 @@ static status_code begin(const struct object_new *new, struct draft *draft)
     if (new->origin == ORIGIN_COPIED)
         return copy_attributes(new, &template, &draft->attributes);
     draft->attributes = template;
+    if (new->value.len)
+        values_put_bytes(&draft->attributes, ATTRIBUTE_VALUE, new->value);
     return STATUS_OK;
 }
 
@@ -323,9 +335,9 @@ status_code draft_make(struct objects *objects, const struct caller *caller, con
     TRY(describe_key(draft));
     put_history(new, &draft->attributes);
     if (new->origin == ORIGIN_DERIVED && derivation_is_reversible(new->mechanism)) {
-        TRY(check_guards(new->parent, draft));
+        TRY(check_guards(new->parent, new->mechanism, draft));
         if (new->second)
-            TRY(check_guards(new->second, draft));
+            TRY(check_guards(new->second, new->mechanism, draft));
     }
     return STATUS_OK;
 }

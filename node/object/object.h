@@ -50,7 +50,7 @@ enum object_origin { ORIGIN_GENERATED, ORIGIN_IMPORTED, ORIGIN_UNWRAPPED, ORIGIN
  * owners alone may derive. */
 static inline bool derivation_is_reversible(enum mechanism_type type)
 {
-    return type == MECHANISM_CONCATENATE || type == MECHANISM_XOR;
+    return type == MECHANISM_CONCATENATE || type == MECHANISM_XOR || type == MECHANISM_EXTRACT;
 }
 
 struct object_new {
@@ -62,6 +62,7 @@ struct object_new {
     enum mechanism_type mechanism;
     enum object_origin origin;
     struct key *key;       /* its material; NULL for certificates, data and OBJECT_CREATE of keys (VALUE is opened) */
+    struct slice value;    /* of a data object that is derived */
     struct object *parent; /* base key, unwrapping key or original: its templates and flags are inherited; or NULL */
     struct object *second; /* CONCATENATE's other key: its flags are inherited too; or NULL */
     struct slice answer;   /* what else the creation answered (a ciphertext): kept, so that a resend answers the same */

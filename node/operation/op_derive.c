@@ -1,4 +1,4 @@
-/* DERIVE: a secret key out of another key. */
+/* DERIVE: a secret key out of another key, or with HKDF a data object. */
 #include "operation/handlers.h"
 
 /** From what some mechanisms make, the base key can be computed back: sharees could carry it off that way. */
@@ -11,11 +11,23 @@ static status_code use_base(const struct call *call, struct object *object, cons
                : STATUS_OK;
 }
 
+/** A secret key unless said. */
+static status_code read_class(struct object_new *new, const struct mechanism *mechanism, struct values *template)
+{
+    TRY(object_template(new, template));
+    new->class = (enum object_class)values_uint(template, ATTRIBUTE_CLASS, CLASS_SECRET_KEY);
+    CHECK(new->class == CLASS_SECRET_KEY || (new->class == CLASS_DATA && mechanism->type == MECHANISM_HKDF),
+          STATUS_TEMPLATE_INCONSISTENT, "CLASS in the template contradicts the mechanism");
+    return STATUS_OK;
+}
+
 /** KEY_TYPE is GENERIC_SECRET unless said; the length comes from VALUE_LEN, else from the mechanism. */
 static status_code read_kind(struct object_new *new, struct mechanism *mechanism)
 {
     struct values template;
-    TRY(object_template(new, &template));
+    TRY(read_class(new, mechanism, &template));
+    if (new->class == CLASS_DATA)
+        return object_check_template(new);
     new->key_type = (enum key_type)values_uint(&template, ATTRIBUTE_KEY_TYPE, KEY_GENERIC_SECRET);
     TRY(object_check_template(new));
     uint64_t len = values_uint(&template, ATTRIBUTE_VALUE_LEN, new->key_type == KEY_DES3 ? 24 : 0);
@@ -48,7 +60,6 @@ status_code op_derive(struct call *call)
         TRY(call_object(call, FIELD_PUBLIC_ID, FIELD_PUBLIC_BLOB, &other));
         TRY(use_base(call, other, &mechanism, &second));
     }
-    new.class = CLASS_SECRET_KEY;
     new.mechanism = mechanism.type;
     new.parent = base;
     new.second = other;
@@ -56,6 +67,10 @@ status_code op_derive(struct call *call)
 
     struct bytes *secret = call_buffer(call);
     TRY(crypto_derive(key, call->worker, &mechanism, second, call_bytes(call, FIELD_DATA), secret));
+    if (new.class == CLASS_DATA) {
+        new.value = bytes_slice(secret);
+        return call_create(call, &new);
+    }
     TRY(key_open(CLASS_SECRET_KEY, new.key_type, bytes_slice(secret), false, &made));
     new.key = made;
     return call_create(call, &new);

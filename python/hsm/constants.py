@@ -132,6 +132,8 @@ HASH_SHA3_224 = 6  # 28 bytes
 HASH_SHA3_256 = 7  # 32 bytes
 HASH_SHA3_384 = 8  # 48 bytes
 HASH_SHA3_512 = 9  # 64 bytes
+HASH_SHA512_224 = 10  # 28 bytes
+HASH_SHA512_256 = 11  # 32 bytes
 
 # Key derivation after HSM_MECHANISM_ECDH.
 KDF_NULL = 0  # the shared secret itself, cut to output_len
@@ -166,14 +168,20 @@ MECHANISM_AES_GMAC = 28  # SP 800-38D; DATA is the message; NONCE; TAG_LEN (defa
 MECHANISM_AES_KEY_WRAP = 29  # RFC 3394
 MECHANISM_AES_KEY_WRAP_PAD = 30  # RFC 5649
 MECHANISM_AES_KEY_WRAP_PKCS7 = 31  # RFC 3394 over PKCS#7-padded data
+MECHANISM_AES_ECB_ENCRYPT_DATA = 32  # PKCS#11 3.0, 2.15: DATA, encrypted as by AES_ECB, is the key
+MECHANISM_AES_CBC_ENCRYPT_DATA = 33  # PKCS#11 3.0, 2.15: DATA, encrypted as by AES_CBC with NONCE, is the key
 MECHANISM_DES3_KEY_GEN = 40  # SP 800-67, three keys; by node policy only
 MECHANISM_DES3_ECB = 41  # SP 800-67; encryption by node policy only
 MECHANISM_DES3_CBC = 42  # SP 800-67; NONCE 8 bytes; encryption by node policy only
 MECHANISM_DES3_CBC_PAD = 43  # SP 800-67 with PKCS#7 padding; NONCE 8 bytes; encryption by node policy only
-MECHANISM_DES3_KEY_WRAP = 44  # SP 800-38F, 6.3 (TKW); wrapping by node policy only
+MECHANISM_DES3_KEY_WRAP = 44  # SP 800-38F, 7.2 (TKW); wrapping by node policy only
+MECHANISM_DES3_ECB_ENCRYPT_DATA = 45  # as AES_ECB_ENCRYPT_DATA; by node policy only
+MECHANISM_DES3_CBC_ENCRYPT_DATA = 46  # as AES_CBC_ENCRYPT_DATA; by node policy only
 MECHANISM_GENERIC_SECRET_KEY_GEN = 50  # VALUE_LEN 1 to 4096
 MECHANISM_HMAC = 51  # FIPS 198-1; DATA is the message; HASH; TAG_LEN (default: the hash's length)
-MECHANISM_HKDF = 52  # RFC 5869; HASH, SALT (or PUBLIC_ID: a key as the salt), SHARED_INFO; FLAGS 1: no extract, 2: no expand
+# RFC 5869; HASH, SALT (or PUBLIC_ID: a key as the salt), SHARED_INFO; FLAGS 1: no extract, 2: no expand; CLASS may
+# be DATA, of OUTPUT_LEN bytes
+MECHANISM_HKDF = 52
 # SP 800-108, 4.1; HASH (0: AES-CMAC); SHARED_INFO: label, AAD: context; FLAGS 1: SHARED_INFO is the whole fixed
 # input
 MECHANISM_SP800_108_COUNTER = 53
@@ -181,6 +189,10 @@ MECHANISM_SP800_108_FEEDBACK = 54  # SP 800-108, 4.2; as SP800_108_COUNTER, NONC
 MECHANISM_CONCATENATE = 55  # SECOND_ID's value, or DATA, appended to the key's; FLAGS 1: DATA in front
 MECHANISM_XOR = 56  # DATA xor the key's value
 MECHANISM_SP800_108_DOUBLE_PIPELINE = 57  # SP 800-108, 4.3; as SP800_108_COUNTER with FLAGS 1
+MECHANISM_DIGEST_KEY = 58  # HASH of the key's value
+# a part of the key's value; FLAGS: its first bit, counted from the most significant one of the first byte; after the
+# last bit comes the first
+MECHANISM_EXTRACT = 59
 MECHANISM_ML_DSA_KEY_PAIR_GEN = 60  # FIPS 204; PARAMETER_SET
 MECHANISM_ML_DSA = 61  # FIPS 204; DATA is the message; AAD: the context; FLAGS 1: deterministic
 MECHANISM_ML_KEM_KEY_PAIR_GEN = 62  # FIPS 203; PARAMETER_SET

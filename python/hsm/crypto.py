@@ -172,7 +172,8 @@ class CryptoCalls(Handle):
                         template.n)
 
     def derive(self, base_key: Key, mechanism: AnyMechanism, attributes: Template) -> Key:
-        """Derives a key: ECDH, HKDF, SP800_108_COUNTER, _FEEDBACK and _DOUBLE_PIPELINE, CONCATENATE, XOR."""
+        """Derives a key: ECDH, HKDF, SP800_108_COUNTER, _FEEDBACK and _DOUBLE_PIPELINE, CONCATENATE, XOR,
+        DIGEST_KEY, EXTRACT, AES_ECB_ENCRYPT_DATA and its like."""
         template = EncodedTemplate(attributes)
         return make_key(lib.hsm_derive, self._handle, base_key, struct_of(mechanism), template.array, template.n)
 

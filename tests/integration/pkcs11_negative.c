@@ -4,9 +4,9 @@
 
 #include <stdio.h>
 
-static const struct family *const FAMILIES[] = {&SIGNATURE_FAMILY, &MAC_FAMILY,    &CIPHER_FAMILY,     &AEAD_FAMILY,
-                                                &WRAP_FAMILY,      &DERIVE_FAMILY, &RSA_CIPHER_FAMILY, &DIGEST_FAMILY,
-                                                &GENERATE_FAMILY,  &FORGERY_FAMILY};
+static const struct family *const FAMILIES[] = {
+    &SIGNATURE_FAMILY,     &MAC_FAMILY,        &CIPHER_FAMILY, &AEAD_FAMILY,     &WRAP_FAMILY,   &DERIVE_FAMILY,
+    &DERIVE_SIMPLE_FAMILY, &RSA_CIPHER_FAMILY, &DIGEST_FAMILY, &GENERATE_FAMILY, &FORGERY_FAMILY};
 #define N_FAMILIES (sizeof(FAMILIES) / sizeof(FAMILIES[0]))
 
 static const struct family *current;
@@ -101,7 +101,9 @@ static CK_RV try_derive(CK_SESSION_HANDLE in, CK_MECHANISM *mechanism, CK_OBJECT
 {
     CK_OBJECT_HANDLE made;
 
-    return p11->C_DeriveKey(in, mechanism, key, TEMPLATE(A_NUMBER(CKA_CLASS, CKO_SECRET_KEY)), &made);
+    CK_OBJECT_CLASS object_class = mechanism->mechanism == CKM_HKDF_DATA ? CKO_DATA : CKO_SECRET_KEY;
+
+    return p11->C_DeriveKey(in, mechanism, key, TEMPLATE(A_NUMBER(CKA_CLASS, object_class)), &made);
 }
 
 static CK_RV try_digest(CK_SESSION_HANDLE in, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)

@@ -17,6 +17,8 @@ static const struct digest_row ROWS[] = {
     {ROW(CKM_SHA256, CKF_DIGEST, KEY_NONE, TEST), "SHA256", 64, "\xba\x78\x16\xbf\x8f\x01\xcf\xea"},
     {ROW(CKM_SHA384, CKF_DIGEST, KEY_NONE, TEST), "SHA384", 128, "\xcb\x00\x75\x3f\x45\xa3\x5e\x8b"},
     {ROW(CKM_SHA512, CKF_DIGEST, KEY_NONE, TEST), "SHA512", 128, "\xdd\xaf\x35\xa1\x93\x61\x7a\xba"},
+    {ROW(CKM_SHA512_224, CKF_DIGEST, KEY_NONE, TEST), "SHA512-224", 128, "\x46\x34\x27\x0f\x70\x7b\x6a\x54"},
+    {ROW(CKM_SHA512_256, CKF_DIGEST, KEY_NONE, TEST), "SHA512-256", 128, "\x53\x04\x8e\x26\x81\x94\x1e\xf9"},
     {ROW(CKM_SHA3_224, CKF_DIGEST, KEY_NONE, TEST), "SHA3-224", 144, "\xe6\x42\x82\x4c\x3f\x8c\xf2\x4a"},
     {ROW(CKM_SHA3_256, CKF_DIGEST, KEY_NONE, TEST), "SHA3-256", 136, "\x3a\x98\x5d\xa7\x4f\xe2\x25\xb2"},
     {ROW(CKM_SHA3_384, CKF_DIGEST, KEY_NONE, TEST), "SHA3-384", 104, "\xec\x01\x49\x82\x88\x51\x6f\xc9"},

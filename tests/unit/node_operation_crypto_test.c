@@ -137,7 +137,7 @@ static void unknown_mechanisms_and_parameters_are_refused(void **state)
 
     begin_use(&exchange, fixture->node, &fixture->alice, id, MECHANISM_ECDSA);
     put_bytes(&exchange, FIELD_DATA, digest, sizeof digest);
-    put_uint(&exchange, FIELD_MECHANISM, 59);
+    put_uint(&exchange, FIELD_MECHANISM, 19); /* between numbers that are given */
     assert_int_equal(exchange_run(&exchange, OP_SIGN), STATUS_MECHANISM_INVALID);
     put_uint(&exchange, FIELD_MECHANISM, 60000);
     assert_int_equal(exchange_run(&exchange, OP_SIGN), STATUS_MECHANISM_INVALID);
@@ -311,6 +311,8 @@ static status_code derive(struct fixture *fixture, const struct caller *caller, 
     put_template(&exchange, FIELD_ATTRIBUTES, template);
     if (mechanism == MECHANISM_HKDF)
         put_uint(&exchange, FIELD_HASH, HASH_SHA256);
+    else if (mechanism == MECHANISM_EXTRACT)
+        put_uint(&exchange, FIELD_FLAGS, 9);
     else
         put_text(&exchange, FIELD_DATA, "some data");
     TRY(exchange_run(&exchange, OP_DERIVE));
@@ -373,6 +375,49 @@ static void reversible_derivations_keep_the_guards_of_their_base(void **state)
     assert_int_equal(derive(fixture, &fixture->bob, base, MECHANISM_CONCATENATE, &template, &made, &storage),
                      STATUS_NOT_PERMITTED);
     assert_int_equal(derive(fixture, &fixture->bob, base, MECHANISM_HKDF, &template, &made, &storage), STATUS_OK);
+}
+
+static void parts_of_keys_are_guarded_and_not_small(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(bytes_release) struct bytes storage = BYTES_INIT;
+    struct id base = make_base(fixture);
+    struct values template = template_token("part"), made;
+
+    values_put_uint(&template, ATTRIBUTE_VALUE_LEN, 15);
+    assert_int_equal(derive(fixture, &fixture->alice, base, MECHANISM_EXTRACT, &template, &made, &storage),
+                     STATUS_KEY_SIZE_RANGE);
+    values_put_uint(&template, ATTRIBUTE_VALUE_LEN, 16);
+    assert_int_equal(derive(fixture, &fixture->alice, base, MECHANISM_EXTRACT, &template, &made, &storage), STATUS_OK);
+    values_put_bool(&template, ATTRIBUTE_EXTRACTABLE, true);
+    assert_int_equal(derive(fixture, &fixture->alice, base, MECHANISM_EXTRACT, &template, &made, &storage),
+                     STATUS_TEMPLATE_INCONSISTENT);
+    assert_int_equal(share_object(fixture->node, &fixture->alice, base, "bob", true), STATUS_OK);
+    assert_int_equal(derive(fixture, &fixture->bob, base, MECHANISM_EXTRACT, &template, &made, &storage),
+                     STATUS_NOT_PERMITTED);
+}
+
+static void hkdf_alone_derives_data(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(bytes_release) struct bytes storage = BYTES_INIT;
+    struct id base = make_base(fixture);
+    struct values template = template_token("data"), made;
+
+    values_put_uint(&template, ATTRIBUTE_CLASS, CLASS_DATA);
+    assert_int_equal(derive(fixture, &fixture->alice, base, MECHANISM_XOR, &template, &made, &storage),
+                     STATUS_TEMPLATE_INCONSISTENT);
+    assert_int_equal(derive(fixture, &fixture->alice, base, MECHANISM_HKDF, &template, &made, &storage), STATUS_OK);
+    assert_int_equal(values_uint(&made, ATTRIBUTE_CLASS, 0), CLASS_DATA);
+    assert_false(values_has(&made, ATTRIBUTE_VALUE));
+    values_put_uint(&template, ATTRIBUTE_CLASS, CLASS_PRIVATE_KEY);
+    assert_int_equal(derive(fixture, &fixture->alice, base, MECHANISM_HKDF, &template, &made, &storage),
+                     STATUS_TEMPLATE_INCONSISTENT);
+    template = template_token("data");
+    values_put_uint(&template, ATTRIBUTE_CLASS, CLASS_DATA);
+    values_put_bool(&template, ATTRIBUTE_SENSITIVE, true);
+    assert_int_equal(derive(fixture, &fixture->alice, base, MECHANISM_HKDF, &template, &made, &storage),
+                     STATUS_ATTRIBUTE_TYPE_INVALID);
 }
 
 /* Encapsulation, where this OpenSSL has it. */
@@ -541,6 +586,8 @@ int main(void)
         cmocka_unit_test(templates_of_wrapping_keys_rule),
         cmocka_unit_test(derived_keys_inherit_their_history),
         cmocka_unit_test(reversible_derivations_keep_the_guards_of_their_base),
+        cmocka_unit_test(parts_of_keys_are_guarded_and_not_small),
+        cmocka_unit_test(hkdf_alone_derives_data),
         cmocka_unit_test(an_encapsulated_secret_is_the_same_on_both_sides),
         cmocka_unit_test(parts_may_go_to_different_nodes_and_their_state_fits_nothing_else),
         cmocka_unit_test(random_bytes_come_in_the_length_asked_for),

@@ -46,9 +46,24 @@ static CK_RV settle_type(struct template_made *template)
 {
     static const uint64_t GENERIC = HSM_KEY_TYPE_GENERIC_SECRET;
 
+    CHECK(template_uint(template, HSM_ATTR_CLASS, HSM_CLASS_SECRET_KEY) == HSM_CLASS_SECRET_KEY,
+          CKR_TEMPLATE_INCONSISTENT);
     return template_get(template, HSM_ATTR_KEY_TYPE)
                ? CKR_OK
                : template_add(template, HSM_ATTR_KEY_TYPE, &GENERIC, sizeof(GENERIC));
+}
+
+/* CKM_HKDF_DATA: the template says with CKA_VALUE_LEN how much data there is, which the data object does not have. */
+static CK_RV settle_data(struct template_made *template)
+{
+    static const uint64_t DATA = HSM_CLASS_DATA;
+
+    CHECK(template_uint(template, HSM_ATTR_CLASS, HSM_CLASS_DATA) == HSM_CLASS_DATA &&
+              !template_get(template, HSM_ATTR_KEY_TYPE),
+          CKR_TEMPLATE_INCONSISTENT);
+    template_remove(template, HSM_ATTR_VALUE_LEN);
+    return template_get(template, HSM_ATTR_CLASS) ? CKR_OK
+                                                  : template_add(template, HSM_ATTR_CLASS, &DATA, sizeof(DATA));
 }
 
 /* How long the key becomes; 0: the mechanism's own length. */
@@ -77,9 +92,8 @@ static CK_RV add_key(struct session *session, struct derivation *derivation, con
     key->handle = handle;
     TRY(template_make(attributes, n, TEMPLATE_GENERATE, &key->template));
     TRY(session_may_write(session, template_for_token(&key->template)));
-    TRY(settle_type(&key->template));
     key->len = derived_len(&key->template);
-    return CKR_OK;
+    return derivation->mechanism.row->type == CKM_HKDF_DATA ? settle_data(&key->template) : settle_type(&key->template);
 }
 
 static CK_RV add_further_keys(struct session *session, struct derivation *derivation)

@@ -45,6 +45,7 @@ CK_RV template_make(const CK_ATTRIBUTE *given, CK_ULONG n, enum template_use use
 /* Adds one that the caller's template did not have. `value` must outlive the template. */
 CK_RV template_add(struct template_made *made, uint32_t type, const void *value, size_t value_len);
 const hsm_attribute *template_get(const struct template_made *made, uint32_t type);
+void template_remove(struct template_made *made, uint32_t type);
 
 /* A bool of the template, or `otherwise`. */
 bool template_bool(const struct template_made *made, uint32_t type, bool otherwise);

@@ -95,6 +95,7 @@ static const struct attribute_row ROWS[] = {
     ROW(EC_PARAMS, CURVE, MAKE, PART),
     ROW(EC_POINT, POINT, IN_CREATE, PART),
     ROW(PARAMETER_SET, PARAMETER_SET, MAKE),
+    ABSENT(SEED, VALUE, IN_CREATE, PART),
 
     FLAG(EXTRACTABLE, ANY),
     FLAG(LOCAL, NEVER),
@@ -226,6 +227,8 @@ static const struct number_pair {
       {CKK_SHA3_256_HMAC, HSM_KEY_TYPE_GENERIC_SECRET},
       {CKK_SHA3_384_HMAC, HSM_KEY_TYPE_GENERIC_SECRET},
       {CKK_SHA3_512_HMAC, HSM_KEY_TYPE_GENERIC_SECRET},
+      {CKK_SHA512_224_HMAC, HSM_KEY_TYPE_GENERIC_SECRET},
+      {CKK_SHA512_256_HMAC, HSM_KEY_TYPE_GENERIC_SECRET},
 };
 
 static CK_ULONG standard_of(const struct number_pair *pairs, size_t n, uint64_t hsm)

@@ -57,6 +57,32 @@
 #define CKA_DECAPSULATE 0x00000634UL
 #endif
 
+#ifndef CKA_SEED
+#define CKA_SEED 0x00000637UL
+#endif
+
+#ifndef CKF_ENCAPSULATE
+#define CKF_ENCAPSULATE 0x10000000UL
+#define CKF_DECAPSULATE 0x20000000UL
+#endif
+
+#ifndef CKR_SESSION_ASYNC_NOT_SUPPORTED
+#define CKR_SESSION_ASYNC_NOT_SUPPORTED 0x00000205UL
+#endif
+
+#ifndef CKS_LAST_VALIDATION_OK
+#define CKS_LAST_VALIDATION_OK 0x00000001UL
+#endif
+
+#pragma GCC visibility push(default)
+CK_RV C_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hPublicKey,
+                       CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
+                       CK_ULONG_PTR pulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey);
+CK_RV C_DecapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hPrivateKey,
+                       CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
+                       CK_ULONG ulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey);
+#pragma GCC visibility pop
+
 #ifndef CKH_HEDGE_PREFERRED
 #define CKH_HEDGE_PREFERRED        0x00000000UL
 #define CKH_HEDGE_REQUIRED         0x00000001UL

@@ -1,4 +1,6 @@
-/* The lists of functions by which programs reach the module: PKCS#11 3.0 and 2.40. */
+/* The lists of functions by which programs reach the module: PKCS#11 3.0, 2.40 and 3.2. */
+#include "cryptoki_later.h"
+#include "interface_3_2.h"
 #include "module.h"
 
 /* The header's list of functions, by names, as members of both structures. */
@@ -8,6 +10,15 @@
 static CK_FUNCTION_LIST_3_0 functions_3_0 = {
     .version = {3, 0},
 #include <pkcs11f.h>
+};
+
+static struct function_list_3_2 functions_3_2 = {
+    .until_3_0 =
+        {
+            .version = {3, 2},
+#include <pkcs11f.h>
+        },
+    FUNCTIONS_OF_3_2,
 };
 
 #undef CK_PKCS11_3_0
@@ -21,6 +32,7 @@ static CK_FUNCTION_LIST functions_2_40 = {
 static CK_INTERFACE interfaces[] = {
     {(CK_CHAR *)"PKCS 11", &functions_3_0, CKF_INTERFACE_FORK_SAFE},
     {(CK_CHAR *)"PKCS 11", &functions_2_40, CKF_INTERFACE_FORK_SAFE},
+    {(CK_CHAR *)"PKCS 11", &functions_3_2, CKF_INTERFACE_FORK_SAFE},
 };
 
 #define N_INTERFACES (sizeof(interfaces) / sizeof(interfaces[0]))

@@ -1,13 +1,13 @@
 /* Putting keys together and taking them apart: PKCS#8 (RFC 5958) with RSAPrivateKey (RFC 8017, A.1.2), ECPrivateKey
- * (RFC 5915) or the keys of RFC 8410; SubjectPublicKeyInfo (RFC 5280). The node checks what comes of it; here it must
- * only be in its place. */
+ * (RFC 5915), the keys of RFC 8410, or those of ML-DSA and ML-KEM (RFC 9881, RFC 9935); SubjectPublicKeyInfo (RFC
+ * 5280). The node checks what comes of it; here it must only be in its place. */
 #include "key_value.h"
 
 #include "attribute_table.h"
 
 #define VALUE_MAX     16384 /* of HSM_ATTR_VALUE */
 #define PARTS_MAX     8
-#define COMPONENT_MAX 2048 /* of a component; an RSA modulus of 4096 bits has 512 */
+#define COMPONENT_MAX 5120 /* of a component; the private key of ML-DSA-87 has 4896 */
 
 #define VERSION_0     "\x02\x01\x00"
 #define VERSION_1     "\x02\x01\x01"
@@ -57,6 +57,7 @@ struct parts {
     struct der part[PARTS_MAX]; /* in the order of the form */
     struct der oid;             /* of the curve */
     uint32_t curve;
+    uint64_t parameter_set; /* of ML-DSA and ML-KEM, as the cluster names it */
 };
 
 /* Each writes VALUE; false when the parts do not fit. */
@@ -192,10 +193,71 @@ static bool write_point(const struct parts *parts, struct der_writer *out)
     return true;
 }
 
+/* The object identifiers of RFC 9881 and RFC 9935 differ in their last two numbers. */
+static bool put_lattice_algorithm(struct der_writer *out, uint64_t parameter_set)
+{
+    static const struct {
+        uint64_t parameter_set;
+        uint8_t last[2];
+    } SETS[] = {{44, {3, 17}}, {65, {3, 18}}, {87, {3, 19}}, {512, {4, 1}}, {768, {4, 2}}, {1024, {4, 3}}};
+
+    for (size_t i = 0; i < sizeof(SETS) / sizeof(SETS[0]); i++) {
+        if (SETS[i].parameter_set != parameter_set)
+            continue;
+        PUT_CONSTANT(out, "\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04");
+        der_put(out, SETS[i].last, sizeof(SETS[i].last));
+        return true;
+    }
+    return false;
+}
+
+static void put_element(struct der_writer *out, uint8_t tag, struct der content)
+{
+    size_t element = der_open(out);
+
+    der_put(out, content.data, content.len);
+    der_close(out, tag, element);
+}
+
+/* parts: VALUE */
+static bool write_lattice_public(const struct parts *parts, struct der_writer *out)
+{
+    size_t whole = der_open(out);
+
+    if (!put_lattice_algorithm(out, parts->parameter_set))
+        return false;
+    put_bits(out, parts->part[0]);
+    der_close(out, DER_SEQUENCE, whole);
+    return true;
+}
+
+/* parts: VALUE, the expanded key, and SEED: one of them, or both. */
+static bool write_lattice_private(const struct parts *parts, struct der_writer *out)
+{
+    struct der expanded = parts->part[0], seed = parts->part[1];
+    size_t whole = der_open(out);
+
+    PUT_CONSTANT(out, VERSION_0);
+    if (!put_lattice_algorithm(out, parts->parameter_set) || (expanded.len == 0 && seed.len == 0))
+        return false;
+    size_t octets = der_open(out), both = der_open(out);
+
+    if (seed.len > 0)
+        put_element(out, expanded.len > 0 ? DER_OCTETS : DER_IMPLICIT_0, seed);
+    if (expanded.len > 0)
+        put_element(out, DER_OCTETS, expanded);
+    if (seed.len > 0 && expanded.len > 0)
+        der_close(out, DER_SEQUENCE, both);
+    der_close(out, DER_OCTETS, octets);
+    der_close(out, DER_SEQUENCE, whole);
+    return true;
+}
+
 /* --- forms --- */
 
 static const CK_ATTRIBUTE_TYPE PRIVATE_POINT_PARTS[] = {CKA_EC_PARAMS, CKA_VALUE, CKA_EC_POINT};
 static const CK_ATTRIBUTE_TYPE PUBLIC_POINT_PARTS[] = {CKA_EC_PARAMS, CKA_EC_POINT};
+static const CK_ATTRIBUTE_TYPE LATTICE_PARTS[] = {CKA_VALUE, CKA_SEED};
 static const CK_ATTRIBUTE_TYPE VALUE_PART[] = {CKA_VALUE};
 
 /* What objects of a class and key type are put together from. The first n_needed parts must be there. */
@@ -213,6 +275,10 @@ static const struct form {
     {HSM_CLASS_PUBLIC_KEY, HSM_KEY_TYPE_EC, PUBLIC_POINT_PARTS, 2, 2, write_point},
     {HSM_CLASS_PUBLIC_KEY, HSM_KEY_TYPE_EC_EDWARDS, PUBLIC_POINT_PARTS, 2, 2, write_point},
     {HSM_CLASS_PUBLIC_KEY, HSM_KEY_TYPE_EC_MONTGOMERY, PUBLIC_POINT_PARTS, 2, 2, write_point},
+    {HSM_CLASS_PRIVATE_KEY, HSM_KEY_TYPE_ML_DSA, LATTICE_PARTS, 0, 2, write_lattice_private},
+    {HSM_CLASS_PRIVATE_KEY, HSM_KEY_TYPE_ML_KEM, LATTICE_PARTS, 0, 2, write_lattice_private},
+    {HSM_CLASS_PUBLIC_KEY, HSM_KEY_TYPE_ML_DSA, VALUE_PART, 1, 1, write_lattice_public},
+    {HSM_CLASS_PUBLIC_KEY, HSM_KEY_TYPE_ML_KEM, VALUE_PART, 1, 1, write_lattice_public},
     {HSM_CLASS_SECRET_KEY, 0, VALUE_PART, 1, 1, NULL},
     {HSM_CLASS_CERTIFICATE, 0, VALUE_PART, 1, 1, NULL},
     {HSM_CLASS_DATA, 0, VALUE_PART, 0, 1, NULL},
@@ -288,11 +354,23 @@ static CK_RV claim_point(const struct form *form, const struct parts *parts, str
     return template_claim(made, CKA_EC_POINT, parts->part[2].data, parts->part[2].len);
 }
 
+static bool is_lattice(uint64_t key_type)
+{
+    return key_type == HSM_KEY_TYPE_ML_DSA || key_type == HSM_KEY_TYPE_ML_KEM;
+}
+
+/* Which algorithm it is, and the key in any of its forms. */
+static CK_RV check_lattice(const struct parts *parts)
+{
+    CHECK(parts->parameter_set != 0 && (parts->part[0].data || parts->part[1].data), CKR_TEMPLATE_INCOMPLETE);
+    return CKR_OK;
+}
+
 CK_RV key_value_make(const CK_ATTRIBUTE *given, CK_ULONG n, struct template_made *made)
 {
     uint64_t hsm_class = template_uint(made, HSM_ATTR_CLASS, 0);
     uint64_t key_type = template_uint(made, HSM_ATTR_KEY_TYPE, 0);
-    struct parts parts = {0};
+    struct parts parts = {.parameter_set = template_uint(made, HSM_ATTR_PARAMETER_SET, 0)};
 
     CHECK(hsm_class != 0, CKR_TEMPLATE_INCOMPLETE);
     CHECK(key_type != 0 || hsm_class == HSM_CLASS_DATA || hsm_class == HSM_CLASS_CERTIFICATE, CKR_TEMPLATE_INCOMPLETE);
@@ -300,6 +378,8 @@ CK_RV key_value_make(const CK_ATTRIBUTE *given, CK_ULONG n, struct template_made
 
     CHECK(form, CKR_TEMPLATE_INCONSISTENT);
     TRY(take_parts(form, given, n, &parts));
+    if (is_lattice(key_type))
+        TRY(check_lattice(&parts));
     if (form->write) {
         TRY(write_value(form, &parts, made));
         return claim_point(form, &parts, made);
@@ -311,17 +391,10 @@ CK_RV key_value_make(const CK_ATTRIBUTE *given, CK_ULONG n, struct template_made
 
 /* --- taking apart --- */
 
-static bool is_lattice(uint64_t key_type)
-{
-    return key_type == HSM_KEY_TYPE_ML_DSA || key_type == HSM_KEY_TYPE_ML_KEM;
-}
-
 bool key_value_has(uint64_t hsm_class, uint64_t hsm_key_type, CK_ATTRIBUTE_TYPE type)
 {
     const struct form *form = form_of(hsm_class, hsm_key_type);
 
-    if (hsm_class == HSM_CLASS_PUBLIC_KEY && is_lattice(hsm_key_type))
-        return type == CKA_VALUE;
     return form && place_in(form, type) < form->n_parts;
 }
 
@@ -357,6 +430,21 @@ static bool ec_part(struct der inner, struct der *part)
            der_take(&body, DER_OCTETS, part);
 }
 
+/* RFC 9881, 6, and RFC 9935, 6: the seed, the expanded key, or both. What is not there is empty. */
+static bool lattice_part(struct der inner, CK_ATTRIBUTE_TYPE type, struct der *part)
+{
+    struct der both, seed = {0}, expanded = {0};
+
+    if (der_take_only(inner, DER_SEQUENCE, &both)) {
+        if (!der_take(&both, DER_OCTETS, &seed) || !der_take_only(both, DER_OCTETS, &expanded))
+            return false;
+    } else if (!der_take_only(inner, DER_IMPLICIT_0, &seed) && !der_take_only(inner, DER_OCTETS, &expanded)) {
+        return false;
+    }
+    *part = type == CKA_SEED ? seed : expanded;
+    return true;
+}
+
 static bool private_part(uint64_t key_type, CK_ATTRIBUTE_TYPE type, struct der value, struct der *part)
 {
     struct der inner;
@@ -365,6 +453,8 @@ static bool private_part(uint64_t key_type, CK_ATTRIBUTE_TYPE type, struct der v
         return false;
     if (key_type == HSM_KEY_TYPE_RSA)
         return rsa_part(inner, type, part);
+    if (is_lattice(key_type))
+        return lattice_part(inner, type, part);
     if (type != CKA_VALUE)
         return false;
     return key_type == HSM_KEY_TYPE_EC ? ec_part(inner, part) : der_take_only(inner, DER_OCTETS, part);

@@ -97,20 +97,63 @@ CK_RV read_base_and_key(const CK_MECHANISM *given, CK_FLAGS use, struct mechanis
     return mechanism->second_handle == CK_INVALID_HANDLE ? CKR_KEY_HANDLE_INVALID : CKR_OK;
 }
 
+static CK_RV keep_data(struct mechanism *mechanism, const void *data, CK_ULONG len)
+{
+    CHECK(len > 0, CKR_MECHANISM_PARAM_INVALID);
+    TRY(mechanism_keep(mechanism, data, len, &mechanism->hsm.data));
+    mechanism->hsm.data_len = len;
+    return CKR_OK;
+}
+
 CK_RV read_base_and_data(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
 {
     CK_KEY_DERIVATION_STRING_DATA parameter;
 
     (void)use;
     TRY(parameter_copy(given, &parameter, sizeof(parameter)));
-    CHECK(parameter.ulLen > 0, CKR_MECHANISM_PARAM_INVALID);
-    TRY(mechanism_keep(mechanism, parameter.pData, parameter.ulLen, &mechanism->hsm.data));
-    mechanism->hsm.data_len = parameter.ulLen;
-    return CKR_OK;
+    return keep_data(mechanism, parameter.pData, parameter.ulLen);
 }
 
 CK_RV read_data_and_base(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
 {
     mechanism->hsm.flags |= HSM_FLAG_CONCATENATE_DATA_FIRST;
     return read_base_and_data(given, use, mechanism);
+}
+
+CK_RV read_extract(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    CK_EXTRACT_PARAMS first_bit;
+
+    (void)use;
+    TRY(parameter_copy(given, &first_bit, sizeof(first_bit)));
+    CHECK(first_bit <= UINT32_MAX, CKR_MECHANISM_PARAM_INVALID);
+    mechanism->hsm.flags = (uint32_t)first_bit;
+    return CKR_OK;
+}
+
+static CK_RV keep_nonce(struct mechanism *mechanism, const CK_BYTE *nonce, size_t len)
+{
+    TRY(mechanism_keep(mechanism, nonce, len, &mechanism->hsm.nonce));
+    mechanism->hsm.nonce_len = len;
+    return CKR_OK;
+}
+
+CK_RV read_aes_cbc_data(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    CK_AES_CBC_ENCRYPT_DATA_PARAMS parameter;
+
+    (void)use;
+    TRY(parameter_copy(given, &parameter, sizeof(parameter)));
+    TRY(keep_nonce(mechanism, parameter.iv, sizeof(parameter.iv)));
+    return keep_data(mechanism, parameter.pData, parameter.length);
+}
+
+CK_RV read_des3_cbc_data(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
+{
+    CK_DES_CBC_ENCRYPT_DATA_PARAMS parameter;
+
+    (void)use;
+    TRY(parameter_copy(given, &parameter, sizeof(parameter)));
+    TRY(keep_nonce(mechanism, parameter.iv, sizeof(parameter.iv)));
+    return keep_data(mechanism, parameter.pData, parameter.length);
 }

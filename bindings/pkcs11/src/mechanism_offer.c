@@ -10,6 +10,7 @@ static const struct {
     {HSM_USE_ENCRYPT, CKF_ENCRYPT | CKF_DECRYPT | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT},
     {HSM_USE_WRAP, CKF_WRAP | CKF_UNWRAP},
     {HSM_USE_DERIVE, CKF_DERIVE},
+    {HSM_USE_ENCAPSULATE, CKF_ENCAPSULATE | CKF_DECAPSULATE},
 };
 
 const struct slot_mechanism *mechanism_at_node(const struct mechanism_row *row, const struct slot_mechanism *offered,

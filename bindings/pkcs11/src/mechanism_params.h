@@ -30,6 +30,9 @@ CK_RV read_hkdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mecha
 CK_RV read_base_and_key(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);
 CK_RV read_base_and_data(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);
 CK_RV read_data_and_base(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);
+CK_RV read_extract(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);
+CK_RV read_aes_cbc_data(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);
+CK_RV read_des3_cbc_data(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);
 
 /* mechanism_kdf.c */
 CK_RV read_counter_kdf(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);

@@ -47,6 +47,18 @@
         type, #type, HSM_MECHANISM_##mechanism, HSM_HASH_NONE, CKF_DERIVE, ANY_KEY, OUTPUT_NONE, 0, read               \
     }
 
+/* The digest of the base key. */
+#define DERIVES_DIGEST(type, hash)                                                                                     \
+    {                                                                                                                  \
+        type, #type, HSM_MECHANISM_DIGEST_KEY, HSM_HASH_##hash, CKF_DERIVE, ANY_KEY, OUTPUT_NONE, 0, NULL              \
+    }
+
+/* The base key encrypts data. */
+#define DERIVES_ENCRYPTED(type, mechanism, key_type, block_len, read)                                                  \
+    {                                                                                                                  \
+        type, #type, HSM_MECHANISM_##mechanism, HSM_HASH_NONE, CKF_DERIVE, key_type, OUTPUT_NONE, block_len, read      \
+    }
+
 #define DIGEST(type, hash)                                                                                             \
     {                                                                                                                  \
         type, #type, 0, HSM_HASH_##hash, CKF_DIGEST, ANY_KEY, OUTPUT_DIGEST, 0, NULL                                   \
@@ -138,6 +150,8 @@ static const struct mechanism_row ROWS[] = {
     GENERATES(CKM_SHA3_256_KEY_GEN, GENERIC_SECRET_KEY_GEN, CKF_GENERATE, CKK_GENERIC_SECRET),
     GENERATES(CKM_SHA3_384_KEY_GEN, GENERIC_SECRET_KEY_GEN, CKF_GENERATE, CKK_GENERIC_SECRET),
     GENERATES(CKM_SHA3_512_KEY_GEN, GENERIC_SECRET_KEY_GEN, CKF_GENERATE, CKK_GENERIC_SECRET),
+    GENERATES(CKM_SHA512_224_KEY_GEN, GENERIC_SECRET_KEY_GEN, CKF_GENERATE, CKK_GENERIC_SECRET),
+    GENERATES(CKM_SHA512_256_KEY_GEN, GENERIC_SECRET_KEY_GEN, CKF_GENERATE, CKK_GENERIC_SECRET),
     GENERATES(CKM_HKDF_KEY_GEN, GENERIC_SECRET_KEY_GEN, CKF_GENERATE, CKK_GENERIC_SECRET),
     MAC(CKM_SHA256_HMAC, HMAC, SHA256, CKK_GENERIC_SECRET, NULL),
     MAC(CKM_SHA256_HMAC_GENERAL, HMAC, SHA256, CKK_GENERIC_SECRET, read_mac_len),
@@ -157,8 +171,13 @@ static const struct mechanism_row ROWS[] = {
     MAC(CKM_SHA3_384_HMAC_GENERAL, HMAC, SHA3_384, CKK_GENERIC_SECRET, read_mac_len),
     MAC(CKM_SHA3_512_HMAC, HMAC, SHA3_512, CKK_GENERIC_SECRET, NULL),
     MAC(CKM_SHA3_512_HMAC_GENERAL, HMAC, SHA3_512, CKK_GENERIC_SECRET, read_mac_len),
+    MAC(CKM_SHA512_224_HMAC, HMAC, SHA512_224, CKK_GENERIC_SECRET, NULL),
+    MAC(CKM_SHA512_224_HMAC_GENERAL, HMAC, SHA512_224, CKK_GENERIC_SECRET, read_mac_len),
+    MAC(CKM_SHA512_256_HMAC, HMAC, SHA512_256, CKK_GENERIC_SECRET, NULL),
+    MAC(CKM_SHA512_256_HMAC_GENERAL, HMAC, SHA512_256, CKK_GENERIC_SECRET, read_mac_len),
 
     DERIVES(CKM_HKDF_DERIVE, HKDF, read_hkdf),
+    DERIVES(CKM_HKDF_DATA, HKDF, read_hkdf),
     DERIVES(CKM_SP800_108_COUNTER_KDF, SP800_108_COUNTER, read_counter_kdf),
     DERIVES(CKM_CLOUDHSM_SP800_108_COUNTER_KDF, SP800_108_COUNTER, read_cloudhsm_kdf),
     DERIVES(CKM_SP800_108_FEEDBACK_KDF, SP800_108_FEEDBACK, read_feedback_kdf),
@@ -167,12 +186,27 @@ static const struct mechanism_row ROWS[] = {
     DERIVES(CKM_CONCATENATE_BASE_AND_DATA, CONCATENATE, read_base_and_data),
     DERIVES(CKM_CONCATENATE_DATA_AND_BASE, CONCATENATE, read_data_and_base),
     DERIVES(CKM_XOR_BASE_AND_DATA, XOR, read_base_and_data),
+    DERIVES(CKM_EXTRACT_KEY_FROM_KEY, EXTRACT, read_extract),
+    DERIVES_DIGEST(CKM_SHA256_KEY_DERIVATION, SHA256),
+    DERIVES_DIGEST(CKM_SHA1_KEY_DERIVATION, SHA1),
+    DERIVES_DIGEST(CKM_SHA224_KEY_DERIVATION, SHA224),
+    DERIVES_DIGEST(CKM_SHA384_KEY_DERIVATION, SHA384),
+    DERIVES_DIGEST(CKM_SHA512_KEY_DERIVATION, SHA512),
+    DERIVES_DIGEST(CKM_SHA512_224_KEY_DERIVATION, SHA512_224),
+    DERIVES_DIGEST(CKM_SHA512_256_KEY_DERIVATION, SHA512_256),
+    DERIVES_DIGEST(CKM_SHA3_224_KEY_DERIVATION, SHA3_224),
+    DERIVES_DIGEST(CKM_SHA3_256_KEY_DERIVATION, SHA3_256),
+    DERIVES_DIGEST(CKM_SHA3_384_KEY_DERIVATION, SHA3_384),
+    DERIVES_DIGEST(CKM_SHA3_512_KEY_DERIVATION, SHA3_512),
+    DERIVES_ENCRYPTED(CKM_AES_ECB_ENCRYPT_DATA, AES_ECB_ENCRYPT_DATA, CKK_AES, 16, read_base_and_data),
+    DERIVES_ENCRYPTED(CKM_AES_CBC_ENCRYPT_DATA, AES_CBC_ENCRYPT_DATA, CKK_AES, 16, read_aes_cbc_data),
+    DERIVES_ENCRYPTED(CKM_DES3_ECB_ENCRYPT_DATA, DES3_ECB_ENCRYPT_DATA, CKK_DES3, 8, read_base_and_data),
+    DERIVES_ENCRYPTED(CKM_DES3_CBC_ENCRYPT_DATA, DES3_CBC_ENCRYPT_DATA, CKK_DES3, 8, read_des3_cbc_data),
 
     GENERATES(CKM_ML_DSA_KEY_PAIR_GEN, ML_DSA_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, CKK_ML_DSA),
     MESSAGE(CKM_ML_DSA, ML_DSA, CKK_ML_DSA, OUTPUT_ASK, read_ml_dsa),
     GENERATES(CKM_ML_KEM_KEY_PAIR_GEN, ML_KEM_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, CKK_ML_KEM),
-    /* C_EncapsulateKey came with PKCS#11 3.2. */
-    CIPHER(CKM_ML_KEM, ML_KEM, 0, CKK_ML_KEM, OUTPUT_NONE, 0, NULL),
+    CIPHER(CKM_ML_KEM, ML_KEM, CKF_ENCAPSULATE | CKF_DECAPSULATE, CKK_ML_KEM, OUTPUT_NONE, 0, NULL),
 
     DIGEST(CKM_SHA_1, SHA1),
     DIGEST(CKM_SHA224, SHA224),
@@ -183,6 +217,8 @@ static const struct mechanism_row ROWS[] = {
     DIGEST(CKM_SHA3_256, SHA3_256),
     DIGEST(CKM_SHA3_384, SHA3_384),
     DIGEST(CKM_SHA3_512, SHA3_512),
+    DIGEST(CKM_SHA512_224, SHA512_224),
+    DIGEST(CKM_SHA512_256, SHA512_256),
 };
 
 const struct mechanism_row *mechanism_rows(size_t *n)

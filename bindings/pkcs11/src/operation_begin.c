@@ -18,6 +18,8 @@ static uint32_t attribute_of_use(CK_FLAGS use)
         {CKF_WRAP, HSM_ATTR_WRAP},
         {CKF_UNWRAP, HSM_ATTR_UNWRAP},
         {CKF_DERIVE, HSM_ATTR_DERIVE},
+        {CKF_ENCAPSULATE, HSM_ATTR_ENCAPSULATE},
+        {CKF_DECAPSULATE, HSM_ATTR_DECAPSULATE},
         {CKF_MESSAGE_ENCRYPT, HSM_ATTR_ENCRYPT},
         {CKF_MESSAGE_DECRYPT, HSM_ATTR_DECRYPT},
     };
@@ -33,9 +35,9 @@ static bool class_fits(CK_FLAGS use, uint64_t object_class)
 {
     if (object_class == HSM_CLASS_SECRET_KEY)
         return true;
-    if (use & (CKF_SIGN | CKF_SIGN_RECOVER | CKF_DECRYPT | CKF_UNWRAP | CKF_DERIVE))
+    if (use & (CKF_SIGN | CKF_SIGN_RECOVER | CKF_DECRYPT | CKF_UNWRAP | CKF_DERIVE | CKF_DECAPSULATE))
         return object_class == HSM_CLASS_PRIVATE_KEY;
-    if (use & (CKF_VERIFY | CKF_VERIFY_RECOVER | CKF_ENCRYPT | CKF_WRAP))
+    if (use & (CKF_VERIFY | CKF_VERIFY_RECOVER | CKF_ENCRYPT | CKF_WRAP | CKF_ENCAPSULATE))
         return object_class == HSM_CLASS_PUBLIC_KEY;
     return false;
 }

@@ -66,6 +66,16 @@ const hsm_attribute *template_get(const struct template_made *made, uint32_t typ
     return NULL;
 }
 
+void template_remove(struct template_made *made, uint32_t type)
+{
+    for (size_t i = 0; i < made->n; i++) {
+        if (made->attributes[i].type != type)
+            continue;
+        made->attributes[i] = made->attributes[--made->n];
+        return;
+    }
+}
+
 bool template_bool(const struct template_made *made, uint32_t type, bool otherwise)
 {
     const hsm_attribute *found = template_get(made, type);

@@ -47,7 +47,7 @@ typedef struct hsm_mechanism {
     const uint8_t *peer_public; /* ECDH: the other's public key: point, raw, or SubjectPublicKeyInfo DER */
     size_t peer_public_len;
     const hsm_key *second_key; /* CONCATENATE: the key whose value is appended; HKDF: the one that is the salt */
-    const uint8_t *data;       /* CONCATENATE, XOR: bytes to join with the key's value */
+    const uint8_t *data;       /* CONCATENATE, XOR: bytes to join with the key's value; ..._ENCRYPT_DATA */
     size_t data_len;
 } hsm_mechanism;
 
@@ -148,7 +148,8 @@ HSM_API hsm_status hsm_unwrap(hsm_session *session, hsm_key unwrapping_key, cons
                               hsm_key *key);
 
 /**
- * Derives a key: ECDH, HKDF, SP800_108_COUNTER, _FEEDBACK and _DOUBLE_PIPELINE, CONCATENATE, XOR.
+ * Derives a key: ECDH, HKDF, SP800_108_COUNTER, _FEEDBACK and _DOUBLE_PIPELINE, CONCATENATE, XOR,
+ * DIGEST_KEY, EXTRACT, AES_ECB_ENCRYPT_DATA and its like.
  *
  * @param attributes  with KEY_TYPE, and VALUE_LEN (or mechanism.output_len) where the length is free
  * @return HSM_OK; the errors of using a key and of making objects

@@ -173,16 +173,18 @@ enum {
 
 /** Hashes. SHA-1 verifies old signatures; nodes sign with it only by policy. */
 enum {
-    HSM_HASH_NONE = 0,     /**< none, or not given */
-    HSM_HASH_SHA1 = 1,     /**< 20 bytes */
-    HSM_HASH_SHA224 = 2,   /**< 28 bytes */
-    HSM_HASH_SHA256 = 3,   /**< 32 bytes */
-    HSM_HASH_SHA384 = 4,   /**< 48 bytes */
-    HSM_HASH_SHA512 = 5,   /**< 64 bytes */
-    HSM_HASH_SHA3_224 = 6, /**< 28 bytes */
-    HSM_HASH_SHA3_256 = 7, /**< 32 bytes */
-    HSM_HASH_SHA3_384 = 8, /**< 48 bytes */
-    HSM_HASH_SHA3_512 = 9, /**< 64 bytes */
+    HSM_HASH_NONE = 0,        /**< none, or not given */
+    HSM_HASH_SHA1 = 1,        /**< 20 bytes */
+    HSM_HASH_SHA224 = 2,      /**< 28 bytes */
+    HSM_HASH_SHA256 = 3,      /**< 32 bytes */
+    HSM_HASH_SHA384 = 4,      /**< 48 bytes */
+    HSM_HASH_SHA512 = 5,      /**< 64 bytes */
+    HSM_HASH_SHA3_224 = 6,    /**< 28 bytes */
+    HSM_HASH_SHA3_256 = 7,    /**< 32 bytes */
+    HSM_HASH_SHA3_384 = 8,    /**< 48 bytes */
+    HSM_HASH_SHA3_512 = 9,    /**< 64 bytes */
+    HSM_HASH_SHA512_224 = 10, /**< 28 bytes */
+    HSM_HASH_SHA512_256 = 11, /**< 32 bytes */
 };
 
 /** Key derivation after HSM_MECHANISM_ECDH. */
@@ -218,21 +220,26 @@ enum {
                                    ciphertext || tag */
     HSM_MECHANISM_AES_CCM = 26, /**< SP 800-38C; NONCE 7 to 13 bytes, made by the node (12 bytes) unless given; AAD;
                                    TAG_LEN (default 16); output: ciphertext || tag */
-    HSM_MECHANISM_AES_CMAC = 27,           /**< SP 800-38B; DATA is the message; TAG_LEN (default 16) */
-    HSM_MECHANISM_AES_GMAC = 28,           /**< SP 800-38D; DATA is the message; NONCE; TAG_LEN (default 16) */
-    HSM_MECHANISM_AES_KEY_WRAP = 29,       /**< RFC 3394 */
-    HSM_MECHANISM_AES_KEY_WRAP_PAD = 30,   /**< RFC 5649 */
-    HSM_MECHANISM_AES_KEY_WRAP_PKCS7 = 31, /**< RFC 3394 over PKCS#7-padded data */
-    HSM_MECHANISM_DES3_KEY_GEN = 40,       /**< SP 800-67, three keys; by node policy only */
-    HSM_MECHANISM_DES3_ECB = 41,           /**< SP 800-67; encryption by node policy only */
-    HSM_MECHANISM_DES3_CBC = 42,           /**< SP 800-67; NONCE 8 bytes; encryption by node policy only */
+    HSM_MECHANISM_AES_CMAC = 27,             /**< SP 800-38B; DATA is the message; TAG_LEN (default 16) */
+    HSM_MECHANISM_AES_GMAC = 28,             /**< SP 800-38D; DATA is the message; NONCE; TAG_LEN (default 16) */
+    HSM_MECHANISM_AES_KEY_WRAP = 29,         /**< RFC 3394 */
+    HSM_MECHANISM_AES_KEY_WRAP_PAD = 30,     /**< RFC 5649 */
+    HSM_MECHANISM_AES_KEY_WRAP_PKCS7 = 31,   /**< RFC 3394 over PKCS#7-padded data */
+    HSM_MECHANISM_AES_ECB_ENCRYPT_DATA = 32, /**< PKCS#11 3.0, 2.15: DATA, encrypted as by AES_ECB, is the key */
+    HSM_MECHANISM_AES_CBC_ENCRYPT_DATA =
+        33,                          /**< PKCS#11 3.0, 2.15: DATA, encrypted as by AES_CBC with NONCE, is the key */
+    HSM_MECHANISM_DES3_KEY_GEN = 40, /**< SP 800-67, three keys; by node policy only */
+    HSM_MECHANISM_DES3_ECB = 41,     /**< SP 800-67; encryption by node policy only */
+    HSM_MECHANISM_DES3_CBC = 42,     /**< SP 800-67; NONCE 8 bytes; encryption by node policy only */
     HSM_MECHANISM_DES3_CBC_PAD =
         43, /**< SP 800-67 with PKCS#7 padding; NONCE 8 bytes; encryption by node policy only */
-    HSM_MECHANISM_DES3_KEY_WRAP = 44,          /**< SP 800-38F, 6.3 (TKW); wrapping by node policy only */
+    HSM_MECHANISM_DES3_KEY_WRAP = 44,          /**< SP 800-38F, 7.2 (TKW); wrapping by node policy only */
+    HSM_MECHANISM_DES3_ECB_ENCRYPT_DATA = 45,  /**< as AES_ECB_ENCRYPT_DATA; by node policy only */
+    HSM_MECHANISM_DES3_CBC_ENCRYPT_DATA = 46,  /**< as AES_CBC_ENCRYPT_DATA; by node policy only */
     HSM_MECHANISM_GENERIC_SECRET_KEY_GEN = 50, /**< VALUE_LEN 1 to 4096 */
     HSM_MECHANISM_HMAC = 51, /**< FIPS 198-1; DATA is the message; HASH; TAG_LEN (default: the hash's length) */
     HSM_MECHANISM_HKDF = 52, /**< RFC 5869; HASH, SALT (or PUBLIC_ID: a key as the salt), SHARED_INFO; FLAGS 1: no
-                                extract, 2: no expand */
+                                extract, 2: no expand; CLASS may be DATA, of OUTPUT_LEN bytes */
     HSM_MECHANISM_SP800_108_COUNTER =
         53, /**< SP 800-108, 4.1; HASH (0: AES-CMAC); SHARED_INFO: label, AAD: context; FLAGS 1: SHARED_INFO is the
                whole fixed input, of which SALT stands before the counter; 2: counter's least significant byte first; 4:
@@ -242,7 +249,10 @@ enum {
     HSM_MECHANISM_CONCATENATE = 55, /**< SECOND_ID's value, or DATA, appended to the key's; FLAGS 1: DATA in front */
     HSM_MECHANISM_XOR = 56,         /**< DATA xor the key's value */
     HSM_MECHANISM_SP800_108_DOUBLE_PIPELINE = 57, /**< SP 800-108, 4.3; as SP800_108_COUNTER with FLAGS 1 */
-    HSM_MECHANISM_ML_DSA_KEY_PAIR_GEN = 60,       /**< FIPS 204; PARAMETER_SET */
+    HSM_MECHANISM_DIGEST_KEY = 58,                /**< HASH of the key's value */
+    HSM_MECHANISM_EXTRACT = 59, /**< a part of the key's value; FLAGS: its first bit, counted from the most significant
+                                   one of the first byte; after the last bit comes the first */
+    HSM_MECHANISM_ML_DSA_KEY_PAIR_GEN = 60, /**< FIPS 204; PARAMETER_SET */
     HSM_MECHANISM_ML_DSA = 61, /**< FIPS 204; DATA is the message; AAD: the context; FLAGS 1: deterministic */
     HSM_MECHANISM_ML_KEM_KEY_PAIR_GEN = 62, /**< FIPS 203; PARAMETER_SET */
     HSM_MECHANISM_ML_KEM = 63,              /**< FIPS 203 */
