@@ -69,7 +69,7 @@ static void hmac_of(const CK_BYTE *head, size_t head_len, CK_BYTE *out)
 
 static void one_block_of_counter_mode(CK_BYTE *out)
 {
-    hmac_of(NULL, 0, out);
+    hmac_of(iv, 0, out);
 }
 
 static void one_block_of_feedback_mode(CK_BYTE *out)

@@ -81,7 +81,7 @@ static void paddings_of_pkcs1_that_are_not_exact_are_refused(void **state)
     check_block(key, CKR_SIGNATURE_INVALID, block);
     write_block(block, 1, 0xff, LONG_FORM, sizeof(LONG_FORM), digest, 32, 0);
     check_block(key, CKR_SIGNATURE_INVALID, block);
-    write_block(block, 1, 0xff, digest, 32, NULL, 0, 0); /* the digest alone */
+    write_block(block, 1, 0xff, digest, 32, digest, 0, 0); /* the digest alone */
     check_block(key, CKR_SIGNATURE_INVALID, block);
     write_block(block, 1, 0xff, INFO, sizeof(INFO), digest, 31, 0); /* a byte of it missing */
     check_block(key, CKR_SIGNATURE_INVALID, block);
