@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 static const struct family *const FAMILIES[] = {
-    &SIGNATURE_FAMILY,     &MAC_FAMILY,        &CIPHER_FAMILY, &AEAD_FAMILY,     &WRAP_FAMILY,   &DERIVE_FAMILY,
-    &DERIVE_SIMPLE_FAMILY, &RSA_CIPHER_FAMILY, &DIGEST_FAMILY, &GENERATE_FAMILY, &FORGERY_FAMILY};
+    &SIGNATURE_FAMILY,     &MAC_FAMILY,        &CIPHER_FAMILY, &AEAD_FAMILY,     &WRAP_FAMILY,    &DERIVE_FAMILY,
+    &DERIVE_SIMPLE_FAMILY, &RSA_CIPHER_FAMILY, &DIGEST_FAMILY, &GENERATE_FAMILY, &FORGERY_FAMILY, &RECOVER_FAMILY};
 #define N_FAMILIES (sizeof(FAMILIES) / sizeof(FAMILIES[0]))
 
 static const struct family *current;
@@ -137,6 +137,8 @@ static struct {
     {CKF_VERIFY, NULL, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_HANDLE_INVALID},
     {CKF_ENCRYPT, NULL, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_HANDLE_INVALID},
     {CKF_DECRYPT, NULL, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_HANDLE_INVALID},
+    {CKF_SIGN_RECOVER, NULL, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_HANDLE_INVALID},
+    {CKF_VERIFY_RECOVER, NULL, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_HANDLE_INVALID},
     {CKF_WRAP, try_wrap, CKR_WRAPPING_KEY_TYPE_INCONSISTENT, CKR_WRAPPING_KEY_HANDLE_INVALID},
     {CKF_UNWRAP, try_unwrap, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, CKR_UNWRAPPING_KEY_HANDLE_INVALID},
     {CKF_DERIVE, try_derive, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_HANDLE_INVALID},
@@ -161,6 +163,7 @@ static void for_each_use(check one)
 {
     uses[0].try = p11->C_SignInit, uses[1].try = p11->C_VerifyInit;
     uses[2].try = p11->C_EncryptInit, uses[3].try = p11->C_DecryptInit;
+    uses[4].try = p11->C_SignRecoverInit, uses[5].try = p11->C_VerifyRecoverInit;
     if (current->prepare)
         current->prepare();
     for (size_t i = 0; i < current->n_rows; i++)
@@ -186,7 +189,7 @@ static void check_parameters(const struct row *row, size_t use)
         ROW_RV(row, CKR_MECHANISM_PARAM_INVALID, try(use, MECHANISM_OF(row->type, longer, 5), key));
     }
     ROW_RV(row, CKR_MECHANISM_PARAM_INVALID, try(use, MECHANISM_OF(row->type, longer, (CK_ULONG)-1), key));
-    if (uses[use].use & (SIGNS | ENCRYPTS | CKF_WRAP | CKF_DERIVE | CKF_DIGEST | CKF_GENERATE))
+    if (uses[use].use & (SIGNS | RECOVERS | ENCRYPTS | CKF_WRAP | CKF_DERIVE | CKF_DIGEST | CKF_GENERATE))
         ROW_RV(row, CKR_OK, try(use, &good, key));
 }
 

@@ -23,6 +23,7 @@
 #endif
 
 #define SIGNS    (CKF_SIGN | CKF_VERIFY)
+#define RECOVERS (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER)
 #define ENCRYPTS (CKF_ENCRYPT | CKF_DECRYPT)
 #define WRAPS    (CKF_WRAP | CKF_UNWRAP)
 
@@ -71,7 +72,7 @@ struct family {
     }
 
 extern const struct family SIGNATURE_FAMILY, MAC_FAMILY, CIPHER_FAMILY, AEAD_FAMILY, RSA_CIPHER_FAMILY, WRAP_FAMILY,
-    DERIVE_FAMILY, DERIVE_SIMPLE_FAMILY, DIGEST_FAMILY, GENERATE_FAMILY, FORGERY_FAMILY;
+    DERIVE_FAMILY, DERIVE_SIMPLE_FAMILY, DIGEST_FAMILY, GENERATE_FAMILY, FORGERY_FAMILY, RECOVER_FAMILY;
 
 /** Whether the token offers it: what depends on the node's OpenSSL may be missing. */
 bool is_offered(const struct row *row);

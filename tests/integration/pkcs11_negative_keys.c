@@ -84,8 +84,15 @@ static void put_uses(struct template *template, CK_FLAGS uses, CK_FLAGS possible
     static const struct {
         CK_FLAGS use;
         CK_ATTRIBUTE_TYPE attribute;
-    } USES[] = {{CKF_SIGN, CKA_SIGN}, {CKF_VERIFY, CKA_VERIFY}, {CKF_ENCRYPT, CKA_ENCRYPT}, {CKF_DECRYPT, CKA_DECRYPT},
-                {CKF_WRAP, CKA_WRAP}, {CKF_UNWRAP, CKA_UNWRAP}, {CKF_DERIVE, CKA_DERIVE}};
+    } USES[] = {{CKF_SIGN, CKA_SIGN},
+                {CKF_VERIFY, CKA_VERIFY},
+                {CKF_ENCRYPT, CKA_ENCRYPT},
+                {CKF_DECRYPT, CKA_DECRYPT},
+                {CKF_WRAP, CKA_WRAP},
+                {CKF_UNWRAP, CKA_UNWRAP},
+                {CKF_DERIVE, CKA_DERIVE},
+                {CKF_SIGN_RECOVER, CKA_SIGN_RECOVER},
+                {CKF_VERIFY_RECOVER, CKA_VERIFY_RECOVER}};
     static const CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 
     for (size_t i = 0; i < sizeof(USES) / sizeof(USES[0]); i++)
@@ -128,7 +135,7 @@ CK_OBJECT_HANDLE import_public(enum key_kind kind, EVP_PKEY *pair, CK_FLAGS uses
 
     put_number(&template, CKA_CLASS, CKO_PUBLIC_KEY);
     put_number(&template, CKA_KEY_TYPE, KINDS[kind].type);
-    put_uses(&template, uses, CKF_VERIFY | CKF_ENCRYPT | CKF_WRAP);
+    put_uses(&template, uses, CKF_VERIFY | CKF_ENCRYPT | CKF_WRAP | (kind == KEY_RSA ? CKF_VERIFY_RECOVER : 0));
     if (kind == KEY_RSA) {
         put_bn(&template, pair, OSSL_PKEY_PARAM_RSA_N, CKA_MODULUS);
         put_bn(&template, pair, OSSL_PKEY_PARAM_RSA_E, CKA_PUBLIC_EXPONENT);
@@ -156,7 +163,8 @@ CK_OBJECT_HANDLE import_private(enum key_kind kind, EVP_PKEY *pair, CK_FLAGS use
 
     put_number(&template, CKA_CLASS, CKO_PRIVATE_KEY);
     put_number(&template, CKA_KEY_TYPE, KINDS[kind].type);
-    put_uses(&template, uses, CKF_SIGN | CKF_DECRYPT | CKF_UNWRAP | CKF_DERIVE);
+    put_uses(&template, uses,
+             CKF_SIGN | CKF_DECRYPT | CKF_UNWRAP | CKF_DERIVE | (kind == KEY_RSA ? CKF_SIGN_RECOVER : 0));
     if (kind == KEY_RSA) {
         for (size_t i = 0; i < sizeof(RSA_PARTS) / sizeof(RSA_PARTS[0]); i++)
             put_bn(&template, pair, RSA_PARTS[i].name, RSA_PARTS[i].type);
@@ -180,7 +188,7 @@ CK_OBJECT_HANDLE import_secret(CK_KEY_TYPE type, const void *value, CK_ULONG len
     put(&template, CKA_VALUE, value, len);
     put(&template, CKA_EXTRACTABLE, &yes, sizeof(yes));
     put(&template, CKA_SENSITIVE, &no, sizeof(no));
-    put_uses(&template, uses, (CK_FLAGS)-1);
+    put_uses(&template, uses, ~(CK_FLAGS)RECOVERS);
     return create(&template);
 }
 
@@ -200,7 +208,7 @@ static CK_OBJECT_HANDLE ml_dsa_key(bool public_half, CK_FLAGS uses)
 
 static CK_OBJECT_HANDLE make(enum key_kind kind, CK_FLAGS half, CK_FLAGS uses)
 {
-    bool public_half = half & (CKF_VERIFY | CKF_ENCRYPT | CKF_WRAP);
+    bool public_half = half & (CKF_VERIFY | CKF_ENCRYPT | CKF_WRAP | CKF_VERIFY_RECOVER);
 
     if (kind == KEY_ML_DSA)
         return ml_dsa_key(public_half, uses);
