@@ -214,8 +214,8 @@ def flag_names(flags):
 def mechanisms_table(mechanisms):
     yield ("\n### Mechanisms\n\nSizes and flags are those of `C_GetMechanismInfo`, with a node whose settings `allow-raw-rsa`, "
            "`allow-sha1-sign` and\n`allow-des3-encrypt` are on: without the first `CKM_RSA_X_509` is not offered, without the "
-           "others a node answers\n`CKR_MECHANISM_INVALID` when SHA-1 would sign or 3DES encrypt. Those with a star need "
-           "OpenSSL 3.5 in the node. As the standard has it,\nkeys of AES and 3DES are counted in bytes, those of ML-DSA and "
+           "others a node answers\n`CKR_MECHANISM_INVALID` when SHA-1 would sign or 3DES encrypt or wrap. Those with a star "
+           "need OpenSSL 3.5 in the node. As the standard has it,\nkeys of AES and 3DES are counted in bytes, those of ML-DSA and "
            "ML-KEM by the public key in bytes, all others in bits.\n\n"
            "| mechanism | key sizes | flags (`CKF_`) | test |\n| --- | --- | --- | --- |\n")
     for name, least, most, flags, file, test, *later in mechanisms:

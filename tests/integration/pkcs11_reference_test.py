@@ -27,7 +27,7 @@ def test_the_page_is_what_the_code_says():
 
 @pytest.mark.parametrize("name, what, test", [
     ("C_Digest", "at once", "no_such_test"),
-    ("C_SignRecover", "signs", "nothing_goes_on_that_was_not_begun"),  # which shows it refused
+    ("C_SignRecover", "one request", "nothing_goes_on_that_was_not_begun"),  # which shows it refused
     ("C_SignRecover", "CKR_FUNCTION_NOT_SUPPORTED", "nothing_goes_on_that_was_not_begun"),  # with another error
     ("C_WrapKey", "wraps", "digests_are_those_of_openssl"),
 ])
