@@ -1,9 +1,9 @@
 /* What Oracle's Transparent Data Encryption asks of a PKCS#11 module, as far as it is known, without Oracle: see
  * docs/databases.md.
  *
- *   tde MODULE DICTIONARY set-key                    makes a master key, or another one, and wraps the table keys with
- * it tde MODULE DICTIONARY open                       what opening the keystore does: all master keys must be there tde
- * MODULE DICTIONARY serve PROCESSES SECONDS    server processes that unwrap table keys all the time
+ * - tde MODULE DICTIONARY set-key: makes a master key, or another one, and wraps the table keys with it
+ * - tde MODULE DICTIONARY open: what opening the keystore does, all master keys must be there
+ * - tde MODULE DICTIONARY serve PROCESSES SECONDS: server processes that unwrap table keys all the time
  *
  * TDE_PIN is what stands in IDENTIFIED BY: "user:password". DICTIONARY is a file in place of the database's own tables.
  * It holds master keys by name, and table keys only as the token has encrypted them. */
@@ -179,8 +179,8 @@ static CK_OBJECT_HANDLE find_master(CK_SESSION_HANDLE session, unsigned i)
 
 static CK_MECHANISM *wrapping(void)
 {
-    static CK_BYTE
-        zeros[16]; /* each key is random: that its first block needs no vector is the sequence's assumption */
+    /* Each key is random: that its first block needs no vector is the sequence's assumption. */
+    static CK_BYTE zeros[16];
     static CK_MECHANISM cbc_pad = {CKM_AES_CBC_PAD, zeros, sizeof(zeros)};
 
     return &cbc_pad;
@@ -315,44 +315,54 @@ static CK_SESSION_HANDLE open_database(void)
 
 /* --- server processes --- */
 
+/* However late a process comes to work on a busy machine, it unwraps each key once. */
 static void work(CK_SESSION_HANDLE session, time_t until, atomic_ulong *n_unwrapped)
 {
     CK_OBJECT_HANDLE master = find_master(session, dictionary.n_masters - 1);
     unsigned char key[KEY_LEN];
 
-    for (unsigned i = 0; time(NULL) < until; i++) {
+    for (unsigned i = 0; i < TABLES || time(NULL) < until; i++) {
         unwrap(session, master, &dictionary.tables[i % TABLES], key);
         atomic_fetch_add(n_unwrapped, 1);
     }
     explicit_bzero(key, sizeof(key));
 }
 
-/* Some processes go on with the session that their parent had, others begin anew, as the standard asks them to. */
-static void run_process(unsigned number, CK_SESSION_HANDLE inherited, time_t until, atomic_ulong *n_unwrapped)
+enum start {
+    FIRST,  /* forked before the parent had called C_Initialize */
+    ANEW,   /* forked after it, and initializes again, as the standard asks */
+    GOES_ON /* with the session that the parent had */
+};
+
+static void start_process(enum start start, CK_SESSION_HANDLE inherited, time_t until, atomic_ulong *n_unwrapped)
 {
-    work(number % 2 ? inherited : open_keystore(false), until, n_unwrapped);
+    pid_t process = fork();
+
+    if (process < 0)
+        die("no more processes");
+    if (process > 0)
+        return;
+    work(start == GOES_ON ? inherited : open_keystore(false), until, n_unwrapped);
     _exit(0);
 }
 
 static void serve(unsigned n_processes, unsigned seconds)
 {
-    CK_SESSION_HANDLE session = open_database();
     time_t until = time(NULL) + seconds;
-    unsigned n_failed = 0;
+    unsigned n_first = n_processes / 3, n_failed = 0;
     int status;
     atomic_ulong *n_unwrapped =
         mmap(NULL, sizeof(*n_unwrapped), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (n_unwrapped == MAP_FAILED)
         die("no memory");
-    for (unsigned i = 0; i < n_processes; i++) {
-        pid_t process = fork();
-
-        if (process < 0)
-            die("no more processes");
-        if (process == 0)
-            run_process(i, session, until, n_unwrapped);
-    }
+    if (dictionary.n_masters == 0)
+        die("there is no master key yet: set-key makes one");
+    for (unsigned i = 0; i < n_first; i++)
+        start_process(FIRST, CK_INVALID_HANDLE, until, n_unwrapped);
+    CK_SESSION_HANDLE session = open_database();
+    for (unsigned i = n_first; i < n_processes; i++)
+        start_process(i % 2 ? GOES_ON : ANEW, session, until, n_unwrapped);
     while (wait(&status) > 0)
         n_failed += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
     printf("%u processes unwrapped %lu table keys, %u failed\n", n_processes, atomic_load(n_unwrapped), n_failed);

@@ -48,9 +48,9 @@ def test_forked_processes_notice_nothing_of_a_node_that_is_killed():
     with Cluster(3) as cluster, Token(cluster) as token:
         database = Database(token)
         database.run("set-key")
-        with running(token, *database.command("serve", 16, 4), TDE_PIN=token.pin) as serving:
-            time.sleep(1)
+        with running(token, *database.command("serve", 18, 3), TDE_PIN=token.pin) as serving:
+            time.sleep(1)  # all processes are at work
             cluster.nodes[1].kill()
             assert serving.wait(60) == 0
         told = token.path("server.log").read_text()
-        assert re.search(r"16 processes unwrapped [1-9]\d{3,} table keys, 0 failed", told), told
+        assert re.search(r"18 processes unwrapped [1-9]\d{3,} table keys, 0 failed", told), told
