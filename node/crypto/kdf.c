@@ -111,7 +111,7 @@ status_code sp800_108_derive(struct key *key, const struct mechanism *mechanism,
           "without a hash the function is AES-CMAC, which needs an AES key");
     /* What OpenSSL cannot lay out. */
     if (mechanism->flags & ~(uint32_t)FLAG_KDF_FIXED_INPUT || mechanism->salt.len ||
-        mechanism->type == MECHANISM_SP800_108_DOUBLE_PIPELINE)
+        (fixed_input && mechanism->aad.len) || mechanism->type == MECHANISM_SP800_108_DOUBLE_PIPELINE)
         return sp800_108_iterate(key, mechanism, len, out);
     put_text(&parameters, OSSL_KDF_PARAM_MODE, mechanism->type == MECHANISM_SP800_108_COUNTER ? "counter" : "feedback");
     put_text(&parameters, OSSL_KDF_PARAM_MAC, mechanism->hash ? "HMAC" : "CMAC");
@@ -127,7 +127,6 @@ status_code sp800_108_derive(struct key *key, const struct mechanism *mechanism,
     if (mechanism->type == MECHANISM_SP800_108_FEEDBACK)
         put_bytes(&parameters, OSSL_KDF_PARAM_SEED, mechanism->nonce);
     if (fixed_input) {
-        CHECK(!mechanism->aad.len, STATUS_MECHANISM_PARAM_INVALID, "with a fixed input there is no context");
         put_int(&parameters, OSSL_KDF_PARAM_KBKDF_USE_L, &off);
         put_int(&parameters, OSSL_KDF_PARAM_KBKDF_USE_SEPARATOR, &off);
     }

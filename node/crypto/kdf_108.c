@@ -1,8 +1,9 @@
 /* SP 800-108 with what is hashed laid out otherwise than OpenSSL does: counters of other widths or orders of bytes, or
  * none, or within the fixed input; the double pipeline; and keys that are further segments of one output.
  *
- * A segment is PRF([K(i-1) or A(i)] || before || [i] || after); SALT is what stands before the counter, SHARED_INFO
- * what stands after it, and together they are the fixed input. */
+ * A segment is PRF(AAD || [K(i-1) or A(i)] || SALT || [i] || SHARED_INFO), or with FLAG_KDF_COUNTER_FIRST PRF(SALT ||
+ * [i]
+ * || AAD || [K(i-1) or A(i)] || SHARED_INFO). Without what is in brackets this is the fixed input. */
 #include "crypto/key_internal.h"
 
 #include <openssl/core_names.h>
@@ -10,12 +11,12 @@
 
 #define COUNTER_BITS_DEFAULT 32u
 #define SEGMENT_MAX          64u /* bytes of the longest hash */
-#define FLAGS_UNKNOWN        0xf8u
+#define FLAGS_UNKNOWN        0xf0u
 
 struct layout {
-    struct slice before, after, initial;
+    struct slice before_variable, before_counter, after, initial;
     unsigned counter_len; /* bytes; 0: there is no counter */
-    bool little_endian;
+    bool little_endian, counter_first;
     size_t n_skipped; /* segments before those wanted */
 };
 
@@ -25,19 +26,22 @@ static status_code read_layout(const struct mechanism *mechanism, struct layout 
     bool counted = !(mechanism->flags & FLAG_KDF_NO_COUNTER);
 
     CHECK(!(mechanism->flags & FLAGS_UNKNOWN), STATUS_MECHANISM_PARAM_INVALID, "unknown flags");
-    CHECK(mechanism->flags & FLAG_KDF_FIXED_INPUT && !mechanism->aad.len, STATUS_MECHANISM_PARAM_INVALID,
+    CHECK(mechanism->flags & FLAG_KDF_FIXED_INPUT, STATUS_MECHANISM_PARAM_INVALID,
           "this layout takes a fixed input, not label and context");
-    CHECK(counted || mechanism->type != MECHANISM_SP800_108_COUNTER, STATUS_MECHANISM_PARAM_INVALID,
-          "counter mode needs its counter");
+    if (mechanism->type == MECHANISM_SP800_108_COUNTER)
+        CHECK(counted && !mechanism->aad.len && !(mechanism->flags & FLAG_KDF_COUNTER_FIRST),
+              STATUS_MECHANISM_PARAM_INVALID, "counter mode has its counter, and no other iteration variable");
     bits = bits ? bits : COUNTER_BITS_DEFAULT;
     CHECK(bits % 8 == 0 && bits <= 32, STATUS_MECHANISM_PARAM_INVALID, "a counter has 8, 16, 24 or 32 bits, not %u",
           bits);
     *layout = (struct layout){
-        .before = mechanism->salt,
+        .before_variable = mechanism->aad,
+        .before_counter = mechanism->salt,
         .after = mechanism->shared_info,
         .initial = mechanism->nonce,
         .counter_len = counted ? bits / 8 : 0,
         .little_endian = mechanism->flags & FLAG_KDF_LITTLE_ENDIAN,
+        .counter_first = mechanism->flags & FLAG_KDF_COUNTER_FIRST,
         .n_skipped = mechanism->flags >> 16,
     };
     return STATUS_OK;
@@ -95,24 +99,34 @@ static void pipeline_end(struct pipeline *pipeline)
     secret_wipe(pipeline, sizeof(*pipeline));
 }
 
+/* All of what is hashed, in its order. */
+static bool segment(struct pipeline *pipeline, const struct layout *layout, struct slice variable, struct slice counter,
+                    uint8_t out[SEGMENT_MAX])
+{
+    struct slice by_variable[] = {layout->before_variable, variable, layout->before_counter, counter, layout->after};
+    struct slice by_counter[] = {layout->before_counter, counter, layout->before_variable, variable, layout->after};
+
+    return prf(pipeline->keyed, layout->counter_first ? by_counter : by_variable, 5, out);
+}
+
 static bool step(struct pipeline *pipeline, const struct layout *layout, enum mechanism_type type, uint32_t i,
                  size_t segment_len)
 {
+    const struct slice none = slice_of(NULL, 0), running = slice_of(pipeline->running, segment_len);
+    struct slice variable = none;
     uint8_t counter[4];
-    struct slice previous = slice_of(NULL, 0);
 
     if (type == MECHANISM_SP800_108_FEEDBACK)
-        previous = i == 1 ? layout->initial : slice_of(pipeline->segment, segment_len);
+        variable = i == 1 ? layout->initial : slice_of(pipeline->segment, segment_len);
     if (type == MECHANISM_SP800_108_DOUBLE_PIPELINE) {
-        struct slice first[] = {layout->before, layout->after}, then = slice_of(pipeline->running, segment_len);
+        bool ok = i == 1 ? segment(pipeline, layout, none, none, pipeline->running)
+                         : prf(pipeline->keyed, &running, 1, pipeline->running);
 
-        if (!prf(pipeline->keyed, i == 1 ? first : &then, i == 1 ? 2 : 1, pipeline->running))
+        if (!ok)
             return false;
-        previous = slice_of(pipeline->running, segment_len);
+        variable = running;
     }
-    struct slice parts[] = {previous, layout->before, put_counter(layout, i, counter), layout->after};
-
-    return prf(pipeline->keyed, parts, 4, pipeline->segment);
+    return segment(pipeline, layout, variable, put_counter(layout, i, counter), pipeline->segment);
 }
 
 status_code sp800_108_iterate(struct key *key, const struct mechanism *mechanism, size_t len, struct bytes *out)

@@ -185,10 +185,12 @@ MECHANISM_HKDF = 52
 # SP 800-108, 4.1; HASH (0: AES-CMAC); SHARED_INFO: label, AAD: context; FLAGS 1: SHARED_INFO is the whole fixed
 # input
 MECHANISM_SP800_108_COUNTER = 53
-MECHANISM_SP800_108_FEEDBACK = 54  # SP 800-108, 4.2; as SP800_108_COUNTER, NONCE: the initial value
+# SP 800-108, 4.2; as SP800_108_COUNTER, NONCE: the initial value; with FLAGS 1, AAD stands before the iteration
+# variable, SALT between it and the counter; 8: the counter, behind SALT, before AAD
+MECHANISM_SP800_108_FEEDBACK = 54
 MECHANISM_CONCATENATE = 55  # SECOND_ID's value, or DATA, appended to the key's; FLAGS 1: DATA in front
 MECHANISM_XOR = 56  # DATA xor the key's value
-MECHANISM_SP800_108_DOUBLE_PIPELINE = 57  # SP 800-108, 4.3; as SP800_108_COUNTER with FLAGS 1
+MECHANISM_SP800_108_DOUBLE_PIPELINE = 57  # SP 800-108, 4.3; as SP800_108_FEEDBACK with FLAGS 1, without NONCE
 MECHANISM_DIGEST_KEY = 58  # HASH of the key's value
 # a part of the key's value; FLAGS: its first bit, counted from the most significant one of the first byte; after the
 # last bit comes the first
@@ -212,6 +214,7 @@ FLAG_HKDF_NO_EXPAND = 2  # HKDF: extract only
 FLAG_KDF_FIXED_INPUT = 1  # SP 800-108: shared_info is the whole fixed input
 FLAG_KDF_LITTLE_ENDIAN = 2  # SP 800-108: the counter's least significant byte comes first
 FLAG_KDF_NO_COUNTER = 4  # SP 800-108: there is no counter; not in counter mode
+FLAG_KDF_COUNTER_FIRST = 8  # SP 800-108: the counter stands before the iteration variable
 FLAG_CONCATENATE_DATA_FIRST = 1  # CONCATENATE: data goes in front of the key's value
 FLAG_ML_DSA_DETERMINISTIC = 1  # ML-DSA: no randomness in the signature
 

@@ -5,6 +5,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/kdf.h>
+#include <stdio.h>
 
 #define SEGMENT 32 /* HMAC-SHA-256 */
 #define ROOM    256
@@ -336,7 +337,40 @@ static void the_one_step_function_of_sp800_56c_follows_an_agreement(void **state
     EVP_PKEY_free(peer);
 }
 
-/* The answer is that of another implementation of SP 800-38F's algorithm 1, in its shifting form. */
+static CK_ULONG from_hex(const char *digits, CK_BYTE *bytes)
+{
+    CK_ULONG n = 0;
+
+    for (; digits[2 * n] != '\0'; n++)
+        assert_int_equal(sscanf(digits + 2 * n, "%2hhx", &bytes[n]), 1);
+    return n;
+}
+
+/* NIST's ACVP server, its tests of TDES-KW, cases 22 and 23 (forward cipher). */
+static void triple_des_wrapping_gives_the_known_answers(void **state)
+{
+    static const struct {
+        const char *key, *answer;
+    } ANSWERS[] = {
+        {"0011223344556677", "16277d1db80d82a76de53a76"},
+        {"00112233445566778899aabbccddeeff", "75f5f26521d739ba33f9619b52d2ab0d29822081"},
+    };
+    CK_BYTE under[24], value[16], expected[24], wrapped[24];
+
+    (void)state;
+    CK_OBJECT_HANDLE wrapping =
+        secret_of(CKK_DES3, under, from_hex("000102030405060708090a0b0c0d0e0f1011121314151617", under));
+    for (size_t i = 0; i < 2; i++) {
+        CK_OBJECT_HANDLE key = secret_of(CKK_GENERIC_SECRET, value, from_hex(ANSWERS[i].key, value));
+        CK_ULONG len = sizeof(wrapped);
+
+        FINE(p11->C_WrapKey(session, MECHANISM(CKM_CLOUDHSM_DES3_NIST_WRAP), wrapping, key, wrapped, &len));
+        assert_int_equal(len, from_hex(ANSWERS[i].answer, expected));
+        assert_memory_equal(wrapped, expected, len);
+    }
+}
+
+/* The answer is that of another implementation of SP 800-38F, 7, in its shifting form. */
 static void triple_des_wraps_and_unwraps(void **state)
 {
     static const CK_BYTE UNDER[] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x23, 0x45, 0x67, 0x89,
@@ -386,6 +420,7 @@ int main(void)
         user_test(of_several_keys_there_are_all_or_none),
         user_test(a_key_is_the_salt_of_hkdf),
         user_test(the_one_step_function_of_sp800_56c_follows_an_agreement),
+        user_test(triple_des_wrapping_gives_the_known_answers),
         user_test(triple_des_wraps_and_unwraps),
     };
     world_settings = "\"allow-des3-encrypt\": true,";

@@ -2,9 +2,9 @@
  *
  * A node computes PRF(key, [i] || fixed input) in counter mode, PRF(key, K(i-1) || [i] || fixed input) in feedback
  * mode, and with A(i) instead of K(i-1) in the double pipeline. The standard lets a program put together what is hashed
- * of pieces, the counter among them in any place, width and order of bytes: they are given to the node as what stands
- * before the counter and what stands after it. K(i-1) and A(i) come first, as in SP 800-108. The length of the keys, if
- * it is among the pieces, is filled in once the templates are known (mechanism_set_key_lens).
+ * of pieces in any order, the counter of any width and order of bytes: they are given to the node as what stands before
+ * the counter, before K(i-1) or A(i), and after both. The length of the keys, if it is among the pieces, is filled in
+ * once the templates are known (mechanism_set_key_lens).
  *
  * AWS CloudHSM's form names its pieces, in any order: label, context and length stand in the order of SP 800-108,
  * section 4, label || 0x00 || context || length. */
@@ -69,8 +69,8 @@ struct fixed_input {
     uint8_t bytes[FIXED_INPUT_MAX];
     size_t len;
     size_t length_at; /* where the field of key_len begins */
-    bool is_counted;
-    size_t counter_at; /* what stands before the counter */
+    bool is_counted, is_varied, counter_first;
+    size_t counter_at, variable_at; /* what stands before the counter, and before K(i-1) or A(i) */
     CK_SP800_108_COUNTER_FORMAT counter;
     struct length_field key_len;
 };
@@ -150,8 +150,18 @@ static CK_RV put_counter(struct fixed_input *input, const struct part *part)
 {
     CHECK(!input->is_counted, CKR_MECHANISM_PARAM_INVALID);
     input->is_counted = true;
+    input->counter_first = !input->is_varied;
     input->counter_at = input->len;
     return read_counter_format(part, &input->counter);
+}
+
+/* K(i-1) or A(i) stands once, here. */
+static CK_RV put_variable(struct fixed_input *input, const struct part *part)
+{
+    CHECK(!input->is_varied && part->len == 0, CKR_MECHANISM_PARAM_INVALID);
+    input->is_varied = true;
+    input->variable_at = input->len;
+    return CKR_OK;
 }
 
 static CK_RV put_bytes(struct fixed_input *input, const void *bytes, CK_ULONG len)
@@ -203,34 +213,46 @@ static CK_RV put_length(struct fixed_input *input, const struct part *part)
 
 /* --- putting together --- */
 
-/* The standard's form: pieces as they come. */
-static CK_RV put_in_order(struct fixed_input *input, const struct parts *parts, size_t first, enum part_kind counter)
-{
-    for (size_t i = first; i < parts->n; i++) {
-        const struct part *part = &parts->list[i];
+typedef CK_RV (*part_putter)(struct fixed_input *input, const struct part *part);
 
-        if (part->kind == counter) {
-            TRY(put_counter(input, part));
-            continue;
-        }
-        CHECK(part->kind == PART_BYTES || part->kind == PART_LENGTH, CKR_MECHANISM_PARAM_INVALID);
-        TRY(part->kind == PART_BYTES ? put_bytes(input, part->value, part->len) : put_length(input, part));
+static CK_RV put_array(struct fixed_input *input, const struct part *part)
+{
+    return put_bytes(input, part->value, part->len);
+}
+
+/* The standard's form: pieces as they come, each kind in its way. */
+static CK_RV put_in_order(struct fixed_input *input, const struct parts *parts, const part_putter by_kind[PART_KINDS])
+{
+    for (size_t i = 0; i < parts->n; i++) {
+        part_putter put = by_kind[parts->list[i].kind];
+
+        CHECK(put, CKR_MECHANISM_PARAM_INVALID);
+        TRY(put(input, &parts->list[i]));
     }
     return CKR_OK;
 }
 
 static CK_RV put_counter_mode(struct fixed_input *input, const struct parts *parts)
 {
-    TRY(put_in_order(input, parts, 0, PART_ITERATION));
-    return input->is_counted ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+    static const part_putter BY_KIND[PART_KINDS] = {
+        [PART_ITERATION] = put_counter, [PART_LENGTH] = put_length, [PART_BYTES] = put_array};
+
+    TRY(put_in_order(input, parts, BY_KIND));
+    CHECK(input->is_counted, CKR_MECHANISM_PARAM_INVALID);
+    input->counter_first = false; /* there is no other variable that it could stand before */
+    return CKR_OK;
 }
 
 /* Feedback and double pipeline: the counter is optional. */
 static CK_RV put_chained_mode(struct fixed_input *input, const struct parts *parts)
 {
-    CHECK(parts->n >= 1 && parts->list[0].kind == PART_ITERATION && parts->list[0].len == 0,
-          CKR_MECHANISM_PARAM_INVALID);
-    return put_in_order(input, parts, 1, PART_COUNTER);
+    static const part_putter BY_KIND[PART_KINDS] = {[PART_ITERATION] = put_variable,
+                                                    [PART_COUNTER] = put_counter,
+                                                    [PART_LENGTH] = put_length,
+                                                    [PART_BYTES] = put_array};
+
+    TRY(put_in_order(input, parts, BY_KIND));
+    return input->is_varied ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
 }
 
 /* CKR_MECHANISM_PARAM_INVALID when there are several, for all kinds but bytes. */
@@ -255,6 +277,7 @@ static CK_RV put_by_name(struct fixed_input *input, const struct parts *parts)
     TRY(find_each(parts, found));
     CHECK(found[PART_ITERATION], CKR_MECHANISM_PARAM_INVALID);
     TRY(put_counter(input, found[PART_ITERATION]));
+    input->counter_first = false;
     const struct part *label = found[PART_LABEL], *context = found[PART_CONTEXT];
 
     if (found[PART_BYTES]) {
@@ -273,22 +296,41 @@ static CK_RV put_by_name(struct fixed_input *input, const struct parts *parts)
     return found[PART_LENGTH] ? put_length(input, found[PART_LENGTH]) : CKR_OK;
 }
 
+static const uint8_t *piece(const uint8_t *kept, size_t from, size_t to, size_t *len)
+{
+    *len = to - from;
+    return to > from ? kept + from : NULL;
+}
+
+/* In up to three: what stands before the counter, before the variable, and after both. */
+static void cut_input(struct mechanism *mechanism, const struct fixed_input *input, const uint8_t *kept)
+{
+    hsm_mechanism *hsm = &mechanism->hsm;
+    bool counter_first = input->counter_first;
+    size_t counter_at = input->is_counted ? input->counter_at : input->variable_at;
+    size_t first = counter_first ? counter_at : input->variable_at;
+    size_t second = counter_first && input->is_varied ? input->variable_at : counter_at;
+
+    hsm->salt = piece(kept, counter_first ? 0 : first, counter_first ? first : second, &hsm->salt_value_len);
+    hsm->aad = piece(kept, counter_first ? first : 0, counter_first ? second : first, &hsm->aad_len);
+    hsm->shared_info = piece(kept, second, input->len, &hsm->shared_info_len);
+}
+
 static CK_RV keep_input(struct mechanism *mechanism, const struct fixed_input *input)
 {
     const uint8_t *kept;
 
     TRY(mechanism_keep(mechanism, input->bytes, input->len, &kept));
     mechanism->hsm.flags |= HSM_FLAG_KDF_FIXED_INPUT;
-    mechanism->hsm.salt = input->counter_at > 0 ? kept : NULL;
-    mechanism->hsm.salt_value_len = input->counter_at;
-    mechanism->hsm.shared_info = input->len > input->counter_at ? kept + input->counter_at : NULL;
-    mechanism->hsm.shared_info_len = input->len - input->counter_at;
+    cut_input(mechanism, input, kept);
     if (!input->is_counted)
         mechanism->hsm.flags |= HSM_FLAG_KDF_NO_COUNTER;
     else if (input->counter.ulWidthInBits != COUNTER_BITS)
         mechanism->hsm.flags |= (uint32_t)input->counter.ulWidthInBits << COUNTER_BITS_SHIFT;
     if (input->counter.bLittleEndian)
         mechanism->hsm.flags |= HSM_FLAG_KDF_LITTLE_ENDIAN;
+    if (input->counter_first)
+        mechanism->hsm.flags |= HSM_FLAG_KDF_COUNTER_FIRST;
     if (!input->key_len.len)
         return CKR_OK;
     /* A key that was derived with a wrong length would be another key: the library refuses the mechanism until it has

@@ -245,11 +245,14 @@ enum {
                whole fixed input, of which SALT stands before the counter; 2: counter's least significant byte first; 4:
                no counter; bits 8 to 15: its width in bits (0: 32); bits 16 to 31: segments of the output that are other
                keys' */
-    HSM_MECHANISM_SP800_108_FEEDBACK = 54, /**< SP 800-108, 4.2; as SP800_108_COUNTER, NONCE: the initial value */
+    HSM_MECHANISM_SP800_108_FEEDBACK =
+        54, /**< SP 800-108, 4.2; as SP800_108_COUNTER, NONCE: the initial value; with FLAGS 1, AAD stands before the
+               iteration variable, SALT between it and the counter; 8: the counter, behind SALT, before AAD */
     HSM_MECHANISM_CONCATENATE = 55, /**< SECOND_ID's value, or DATA, appended to the key's; FLAGS 1: DATA in front */
     HSM_MECHANISM_XOR = 56,         /**< DATA xor the key's value */
-    HSM_MECHANISM_SP800_108_DOUBLE_PIPELINE = 57, /**< SP 800-108, 4.3; as SP800_108_COUNTER with FLAGS 1 */
-    HSM_MECHANISM_DIGEST_KEY = 58,                /**< HASH of the key's value */
+    HSM_MECHANISM_SP800_108_DOUBLE_PIPELINE =
+        57,                        /**< SP 800-108, 4.3; as SP800_108_FEEDBACK with FLAGS 1, without NONCE */
+    HSM_MECHANISM_DIGEST_KEY = 58, /**< HASH of the key's value */
     HSM_MECHANISM_EXTRACT = 59, /**< a part of the key's value; FLAGS: its first bit, counted from the most significant
                                    one of the first byte; after the last bit comes the first */
     HSM_MECHANISM_ML_DSA_KEY_PAIR_GEN = 60, /**< FIPS 204; PARAMETER_SET */
@@ -275,6 +278,7 @@ enum {
     HSM_FLAG_KDF_FIXED_INPUT = 1,        /**< SP 800-108: shared_info is the whole fixed input */
     HSM_FLAG_KDF_LITTLE_ENDIAN = 2,      /**< SP 800-108: the counter's least significant byte comes first */
     HSM_FLAG_KDF_NO_COUNTER = 4,         /**< SP 800-108: there is no counter; not in counter mode */
+    HSM_FLAG_KDF_COUNTER_FIRST = 8,      /**< SP 800-108: the counter stands before the iteration variable */
     HSM_FLAG_CONCATENATE_DATA_FIRST = 1, /**< CONCATENATE: data goes in front of the key's value */
     HSM_FLAG_ML_DSA_DETERMINISTIC = 1,   /**< ML-DSA: no randomness in the signature */
 };
