@@ -78,6 +78,17 @@ static void lengths_that_lie_are_refused_before_anything_is_allocated(void **sta
     assert_int_equal(read_map(&huge_map, &n), STATUS_TOO_LARGE);
 }
 
+static void what_is_absent_is_at_its_end(void **state)
+{
+    struct reader none = reader_of(slice_of(NULL, 0));
+    struct slice any;
+
+    (void)state;
+    assert_true(reader_at_end(&none));
+    assert_int_equal(read_any(&none, &any), STATUS_PROTOCOL_ERROR);
+    assert_false(uints_contain(slice_of(NULL, 0), 0));
+}
+
 static void nesting_is_bounded(void **state)
 {
     uint8_t bomb[64];
@@ -211,6 +222,7 @@ int main(void)
         cmocka_unit_test(wrong_types_are_refused),
         cmocka_unit_test(text_must_be_utf8_without_nul),
         cmocka_unit_test(lengths_that_lie_are_refused_before_anything_is_allocated),
+        cmocka_unit_test(what_is_absent_is_at_its_end),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(value_sets_come_back_as_they_went),
         cmocka_unit_test(value_sets_cut_anywhere_are_refused),

@@ -9,9 +9,10 @@ struct reader {
     const uint8_t *end;
 };
 
+/** What is absent has no bytes, and no place either: NULL has no end to compute. */
 static inline struct reader reader_of(struct slice bytes)
 {
-    return (struct reader){bytes.data, bytes.data + bytes.len};
+    return (struct reader){bytes.data, bytes.data ? bytes.data + bytes.len : NULL};
 }
 
 static inline bool reader_at_end(const struct reader *reader)
