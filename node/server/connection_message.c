@@ -43,12 +43,13 @@ static size_t header_len(const struct connection *connection)
 /* The next whole frame's payload. *whole is false when bytes are missing. */
 static status_code next_frame(const struct connection *connection, struct slice *payload, bool *whole)
 {
-    const uint8_t *at = connection->in.data + connection->in_start;
     uint64_t len;
 
     *whole = false;
     if (connection_available(connection) < header_len(connection))
         return STATUS_OK;
+    const uint8_t *at = connection->in.data + connection->in_start;
+
     TRY(sp_header_decode(connection->ipc, at, FRAME_MAX, &len));
     if (connection_available(connection) - header_len(connection) < len)
         return STATUS_OK;
