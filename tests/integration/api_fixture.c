@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -211,6 +212,7 @@ static void node_start(struct node *node)
     assert_true(node->pid >= 0);
     if (node->pid > 0)
         return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves nothing running */
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(fd, 1);
     dup2(fd, 2);
