@@ -171,7 +171,7 @@ CK_RV C_FindObjectsInit(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE_PTR pTemplate, 
     CLEANUP(session_leave) struct session *session = NULL;
 
     TRY(session_enter(hSession, &session));
-    CHECK(pTemplate || ulCount == 0, CKR_ARGUMENTS_BAD);
+    TRY(template_check(pTemplate, ulCount));
     CHECK(!session->find, CKR_OPERATION_ACTIVE);
     struct find *find = calloc(1, sizeof(*find));
 

@@ -54,6 +54,12 @@ static CK_RV wants_nonce(const struct message *message, bool *wanted)
     return CKR_OK;
 }
 
+/* Whether there can be so many bytes: lengths are added up here. */
+static bool is_bytes(const CK_BYTE *bytes, CK_ULONG len)
+{
+    return (bytes || len == 0) && len <= SIZE_MAX / 4;
+}
+
 /* --- beginning --- */
 
 static CK_RV begin(struct session *session, struct operation *operation, const CK_MECHANISM *given,
@@ -126,8 +132,8 @@ static CK_RV whole_begin(struct session *session, enum operation_kind kind, cons
 {
     TRY(operation_active(session, kind, operation));
     CHECK(!(*operation)->parts, CKR_OPERATION_ACTIVE);
-    CHECK(whole->out_len && (whole->in || !whole->in_len) && (whole->aad || !whole->aad_len), CKR_ARGUMENTS_BAD);
-    CHECK(whole->in_len <= SIZE_MAX / 2, CKR_DATA_LEN_RANGE);
+    CHECK(whole->out_len && is_bytes(whole->in, whole->in_len) && is_bytes(whole->aad, whole->aad_len),
+          CKR_ARGUMENTS_BAD);
     TRY(take(*operation, whole->parameter, whole->parameter_len, message));
     CK_ULONG room = *whole->out_len;
 
@@ -219,7 +225,7 @@ static CK_RV message_begin(CK_SESSION_HANDLE handle, enum operation_kind kind, c
     TRY(session_enter(handle, &session));
     TRY(operation_active(session, kind, &operation));
     CHECK(!operation->parts, CKR_OPERATION_ACTIVE);
-    CHECK(aad || !aad_len, CKR_ARGUMENTS_BAD);
+    CHECK(is_bytes(aad, aad_len), CKR_ARGUMENTS_BAD);
     CHECK(operation->mechanism.row->type == CKM_AES_GCM, CKR_MECHANISM_INVALID); /* CCM needs the length beforehand */
     TRY(take(operation, parameter, parameter_len, &message));
     TRY(wants_nonce(&message, &wanted));
@@ -341,7 +347,7 @@ static CK_RV message_next(CK_SESSION_HANDLE handle, enum operation_kind kind, co
     TRY(session_enter(handle, &session));
     TRY(operation_active(session, kind, &operation));
     CHECK(operation->parts, CKR_OPERATION_NOT_INITIALIZED);
-    CHECK(part->out_len && (part->in || !part->in_len) && part->in_len <= SIZE_MAX / 4, CKR_ARGUMENTS_BAD);
+    CHECK(part->out_len && is_bytes(part->in, part->in_len), CKR_ARGUMENTS_BAD);
     TRY(part_len(session, kind, operation, part, &needed));
     CK_ULONG room = *part->out_len;
 

@@ -198,7 +198,7 @@ CK_RV C_GetAttributeValue(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject, 
     struct object_ref object;
 
     TRY(session_enter(hSession, &session));
-    CHECK(pTemplate, CKR_ARGUMENTS_BAD);
+    CHECK(pTemplate && ulCount <= SIZE_MAX / 2 / sizeof(*pTemplate), CKR_ARGUMENTS_BAD);
     if (mechanism)
         return mechanism_object_give(mechanism, pTemplate, ulCount);
     TRY(object_find(session->slot, hObject, &object));

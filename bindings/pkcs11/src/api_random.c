@@ -18,7 +18,7 @@ CK_RV C_GenerateRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR RandomData, CK_UL
     CLEANUP(session_leave) struct session *session = NULL;
 
     TRY(session_enter(hSession, &session));
-    CHECK(RandomData || ulRandomLen == 0, CKR_ARGUMENTS_BAD);
+    CHECK((RandomData || ulRandomLen == 0) && ulRandomLen <= SIZE_MAX / 2, CKR_ARGUMENTS_BAD);
     TRY(session_needs_user(session));
     return login_result(session, hsm_random(session->slot->login, RandomData, ulRandomLen));
 }

@@ -35,8 +35,12 @@ enum template_use {
     TEMPLATE_FIND, /* unknown attributes and values are no failure: nothing matches */
 };
 
+/* CKR_ARGUMENTS_BAD: no template, but a count; or a count beyond all attributes that there are, of which none may come
+ * twice. Such a count is a mistake, and what lies behind the template is not to be read. */
+CK_RV template_check(const CK_ATTRIBUTE *given, CK_ULONG n);
+
 /* Turns a template into one of the library, which is TEMPLATE_INIT before and to be released in any case.
- * CKR_ARGUMENTS_BAD (NULL with a count, or a value NULL with a length), CKR_ATTRIBUTE_TYPE_INVALID,
+ * CKR_ARGUMENTS_BAD (template_check, or a value NULL with a length), CKR_ATTRIBUTE_TYPE_INVALID,
  * CKR_ATTRIBUTE_VALUE_INVALID (length or content), CKR_CURVE_NOT_SUPPORTED, CKR_ATTRIBUTE_READ_ONLY,
  * CKR_TEMPLATE_INCONSISTENT (an attribute twice), CKR_TEMPLATE_INCOMPLETE, CKR_HOST_MEMORY. Only C_CreateObject and
  * C_FindObjectsInit get claims. */

@@ -215,9 +215,15 @@ static CK_RV settle(enum template_use use, struct template_made *made)
     return CKR_OK;
 }
 
-CK_RV template_make(const CK_ATTRIBUTE *given, CK_ULONG n, enum template_use use, struct template_made *made)
+CK_RV template_check(const CK_ATTRIBUTE *given, CK_ULONG n)
 {
     CHECK(given || n == 0, CKR_ARGUMENTS_BAD);
+    return n <= ATTRIBUTE_ROWS_MAX ? CKR_OK : CKR_ARGUMENTS_BAD;
+}
+
+CK_RV template_make(const CK_ATTRIBUTE *given, CK_ULONG n, enum template_use use, struct template_made *made)
+{
+    TRY(template_check(given, n));
     TRY(add_all(given, n, use, made));
     TRY(settle(use, made));
     return use == TEMPLATE_CREATE ? key_value_make(given, n, made) : CKR_OK;
