@@ -239,7 +239,7 @@ void given_room(struct given_room *room, struct given_data *data)
     room->len_pointer = how >= 0xf8 ? NULL : &room->len;
     room->watched = len == HUGE ? PLACE - 512 : room->bytes ? len : 0;
     memset(place, STAYS, sizeof(place));
-    if (!data || how < 0x60 || how >= 0x80)
+    if (!data || given_byte() < 0xd0)
         return;
     size_t to = how % 4 ? 0 : 5;
 

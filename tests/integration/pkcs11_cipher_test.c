@@ -477,6 +477,34 @@ static void encryption_may_happen_in_place(void **state)
     }
 }
 
+/* A caller that knows that there is room enough may claim more than there can be. */
+static void overlapping_buffers_are_told_apart_however_much_room_is_claimed(void **state)
+{
+    static const size_t FROM[] = {0, 5, 0, 16}, TO[] = {0, 0, 5, 0};
+    CK_BYTE expected[ROOM], buffer[ROOM];
+    CK_OBJECT_HANDLE key = aes_key_of(16);
+    CK_MECHANISM *cbc = MECHANISM_OF(CKM_AES_CBC, IV, 16);
+
+    (void)state;
+    (void)encrypt(cbc, key, plain, 48, expected);
+    for (size_t i = 0; i < 4; i++) {
+        CK_ULONG len = (CK_ULONG)-1, n = (CK_ULONG)-1;
+
+        memcpy(buffer + FROM[i], plain, 48);
+        FINE(p11->C_EncryptInit(session, cbc, key));
+        FINE(p11->C_EncryptUpdate(session, buffer + FROM[i], 48, buffer + TO[i], &len));
+        FINE(p11->C_EncryptFinal(session, buffer + TO[i] + len, &n));
+        assert_int_equal(len + n, 48);
+        assert_memory_equal(buffer + TO[i], expected, 48);
+        memcpy(buffer + FROM[i], plain, 48);
+        FINE(p11->C_EncryptInit(session, cbc, key));
+        n = (CK_ULONG)-1;
+        FINE(p11->C_Encrypt(session, buffer + FROM[i], 48, buffer + TO[i], &n));
+        assert_int_equal(n, 48);
+        assert_memory_equal(buffer + TO[i], expected, 48);
+    }
+}
+
 static void a_buffer_that_is_too_small_leaves_the_operation_active(void **state)
 {
     CK_BYTE nonce[12] = "twelve bytes", out[ROOM], back[ROOM];
@@ -835,6 +863,28 @@ static void dual_functions_do_both(void **state)
     FINE(p11->C_VerifyFinal(session, mac, 16));
 }
 
+/* Its nonce would be lost: nobody could decrypt. */
+static void cloudhsm_gcm_does_not_go_in_parts(void **state)
+{
+    CK_GCM_PARAMS_V3 params = {NULL, 0, 0, NULL, 0, 128};
+    CK_MECHANISM *gcm = MECHANISM_WITH(CKM_CLOUDHSM_AES_GCM, params);
+    CK_OBJECT_HANDLE key = aes_key_of(16);
+    CK_BYTE out[ROOM];
+    CK_ULONG len = ROOM;
+
+    (void)state;
+    FINE(p11->C_EncryptInit(session, gcm, key));
+    RV(CKR_MECHANISM_INVALID, p11->C_EncryptUpdate(session, plain, 48, out, &len));
+    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_EncryptFinal(session, out, &len));
+    FINE(p11->C_EncryptInit(session, gcm, key));
+    RV(CKR_MECHANISM_INVALID, p11->C_EncryptFinal(session, out, &len));
+    FINE(p11->C_EncryptInit(session, gcm, key));
+    FINE(p11->C_DigestInit(session, MECHANISM(CKM_SHA256)));
+    RV(CKR_MECHANISM_INVALID, p11->C_DigestEncryptUpdate(session, plain, 48, out, &len));
+    FINE(p11->C_DecryptInit(session, gcm, key));
+    RV(CKR_MECHANISM_INVALID, p11->C_DecryptDigestUpdate(session, plain, 48, out, &len));
+}
+
 static void large_data_is_encrypted_at_once_and_in_parts(void **state)
 {
     enum { LEN = 3 << 20 };
@@ -933,6 +983,7 @@ int main(void)
         user_test(rsa_encrypts_what_openssl_encrypts),
         user_test(rsa_decryption_tells_its_length_without_losing_the_result),
         user_test(encryption_may_happen_in_place),
+        user_test(overlapping_buffers_are_told_apart_however_much_room_is_claimed),
         user_test(a_buffer_that_is_too_small_leaves_the_operation_active),
         user_test(rules_of_parts_hold_for_ciphers),
         user_test(keys_that_may_not_encrypt_do_not),
@@ -944,6 +995,7 @@ int main(void)
         user_test(unwrap_templates_rule_what_is_unwrapped),
         user_test(wrap_templates_rule_what_may_be_wrapped),
         user_test(dual_functions_do_both),
+        user_test(cloudhsm_gcm_does_not_go_in_parts),
         user_test(large_data_is_encrypted_at_once_and_in_parts),
         user_test(a_result_that_waits_is_given_for_its_own_data_alone),
         user_test(what_is_encrypted_in_place_is_digested_before),

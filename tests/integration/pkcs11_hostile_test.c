@@ -109,7 +109,44 @@ static void absurd_lengths_are_refused(void **state)
                                  TEMPLATE(A_NUMBER(CKA_CLASS, CKO_SECRET_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_AES)),
                                  &made));
         REFUSED(p11->C_EncryptInit(session, MECHANISM_OF(CKM_AES_CBC, in, huge[i]), key));
+        RV(CKR_ARGUMENTS_BAD, p11->C_GenerateRandom(session, in, huge[i]));
+        FINE(p11->C_VerifyInit(session, MECHANISM(CKM_AES_CMAC), key));
+        RV(CKR_ARGUMENTS_BAD, p11->C_Verify(session, in, huge[i], out, 16));
+        FINE(p11->C_VerifyInit(session, MECHANISM(CKM_AES_CMAC), key));
+        RV(CKR_ARGUMENTS_BAD, p11->C_Verify(session, in, 16, out, huge[i]));
+        FINE(p11->C_VerifyInit(session, MECHANISM(CKM_AES_CMAC), key));
+        RV(CKR_ARGUMENTS_BAD, p11->C_VerifyFinal(session, out, huge[i]));
     }
+}
+
+/* What lies behind a count that no template can have is not looked at. */
+static void absurd_counts_of_attributes_are_refused(void **state)
+{
+    static const CK_ULONG ABSURD[] = {(CK_ULONG)-1, (CK_ULONG)1 << 63, 1 << 20};
+    CK_ATTRIBUTE label = {CKA_LABEL, "label", 5};
+    CK_OBJECT_HANDLE key = aes_key_of(16), made;
+    CK_MECHANISM *generate = MECHANISM(CKM_AES_KEY_GEN), *pair = MECHANISM(CKM_EC_KEY_PAIR_GEN);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(ABSURD) / sizeof(ABSURD[0]); i++) {
+        CK_ULONG n = ABSURD[i];
+
+        RV(CKR_ARGUMENTS_BAD, p11->C_CreateObject(session, &label, n, &made));
+        RV(CKR_ARGUMENTS_BAD, p11->C_CopyObject(session, key, &label, n, &made));
+        RV(CKR_ARGUMENTS_BAD, p11->C_SetAttributeValue(session, key, &label, n));
+        RV(CKR_ARGUMENTS_BAD, p11->C_FindObjectsInit(session, &label, n));
+        RV(CKR_ARGUMENTS_BAD, p11->C_GenerateKey(session, generate, &label, n, &made));
+        RV(CKR_ARGUMENTS_BAD, p11->C_GenerateKeyPair(session, pair, NULL, 0, &label, n, &made, &made));
+        RV(CKR_ARGUMENTS_BAD, p11->C_DeriveKey(session,
+                                               MECHANISM_OF(CKM_XOR_BASE_AND_DATA,
+                                                            (&(CK_KEY_DERIVATION_STRING_DATA){(CK_BYTE *)"data", 4}),
+                                                            sizeof(CK_KEY_DERIVATION_STRING_DATA)),
+                                               key, &label, n, &made));
+        RV(CKR_ARGUMENTS_BAD,
+           p11->C_UnwrapKey(session, MECHANISM(CKM_AES_KEY_WRAP), key, (CK_BYTE *)"wrapped", 7, &label, n, &made));
+    }
+    RV(CKR_ARGUMENTS_BAD, p11->C_GetAttributeValue(session, key, &label, ABSURD[0]));
+    RV(CKR_ARGUMENTS_BAD, p11->C_GetAttributeValue(session, key, &label, ABSURD[1]));
 }
 
 static void absurd_handles_are_refused(void **state)
@@ -148,9 +185,8 @@ static void absurd_handles_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        user_test(null_pointers_are_refused),
-        user_test(null_pointers_within_operations_are_refused),
-        user_test(absurd_lengths_are_refused),
+        user_test(null_pointers_are_refused),  user_test(null_pointers_within_operations_are_refused),
+        user_test(absurd_lengths_are_refused), user_test(absurd_counts_of_attributes_are_refused),
         user_test(absurd_handles_are_refused),
     };
     return cmocka_run_group_tests(tests, pkcs11_begin, pkcs11_end);

@@ -259,6 +259,28 @@ static void parameters_of_messages_are_checked(void **state)
     RV(CKR_MECHANISM_PARAM_INVALID, p11->C_EncryptMessage(session, PARAMS(gcm), AAD, plain, 40, out, &len));
 }
 
+static void absurd_lengths_in_messages_are_refused(void **state)
+{
+    static const CK_ULONG ABSURD[] = {(CK_ULONG)-1, (CK_ULONG)1 << 63};
+    CK_BYTE out[ROOM];
+    struct gcm gcm;
+
+    (void)state;
+    gcm_of(&gcm, CKG_NO_GENERATE);
+    begin(aes_key_of(16));
+    for (size_t i = 0; i < 2; i++) {
+        CK_ULONG len = ROOM, n = ABSURD[i];
+
+        RV(CKR_ARGUMENTS_BAD, p11->C_EncryptMessage(session, PARAMS(gcm), aad, n, plain, 40, out, &len));
+        RV(CKR_ARGUMENTS_BAD, p11->C_EncryptMessage(session, PARAMS(gcm), AAD, plain, n, out, &len));
+        RV(CKR_ARGUMENTS_BAD, p11->C_DecryptMessage(session, PARAMS(gcm), aad, n, plain, 40, out, &len));
+        RV(CKR_ARGUMENTS_BAD, p11->C_DecryptMessage(session, PARAMS(gcm), AAD, plain, n, out, &len));
+        RV(CKR_ARGUMENTS_BAD, p11->C_EncryptMessageBegin(session, PARAMS(gcm), aad, n));
+        RV(CKR_ARGUMENTS_BAD, p11->C_DecryptMessageBegin(session, PARAMS(gcm), aad, n));
+    }
+    FINE(p11->C_EncryptMessageBegin(session, PARAMS(gcm), AAD)); /* none of them began a message */
+}
+
 static void the_order_of_message_calls_is_kept(void **state)
 {
     struct gcm gcm;
@@ -358,6 +380,7 @@ int main(void)
         user_test(a_message_in_parts_with_a_wrong_tag_gives_no_plaintext),
         user_test(ccm_messages_are_those_of_ccm),
         user_test(parameters_of_messages_are_checked),
+        user_test(absurd_lengths_in_messages_are_refused),
         user_test(the_order_of_message_calls_is_kept),
         user_test(message_signatures_are_refused_at_once),
         user_test(the_last_part_cannot_change_the_length_of_the_tag),

@@ -35,17 +35,6 @@ static hsm_status decrypt_with_nonce(hsm_session *login, hsm_key key, const hsm_
                        out_len);
 }
 
-/* Its nonce is known only when all has been seen: single-part, as the original's. */
-static CK_RV check_parts(struct session *session, enum operation_kind kind)
-{
-    struct operation *operation;
-
-    TRY(operation_active(session, kind, &operation));
-    if (carries_nonce(operation))
-        return operation_done(operation, CKR_MECHANISM_INVALID);
-    return CKR_OK;
-}
-
 CK_RV C_EncryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
     CLEANUP(session_leave) struct session *session = NULL;
@@ -72,7 +61,6 @@ CK_RV C_EncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ul
     CLEANUP(session_leave) struct session *session = NULL;
 
     TRY(session_enter(hSession, &session));
-    TRY(check_parts(session, OPERATION_ENCRYPT));
     return operation_update(session, OPERATION_ENCRYPT, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen);
 }
 
@@ -81,7 +69,6 @@ CK_RV C_EncryptFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pLastEncryptedPart,
     CLEANUP(session_leave) struct session *session = NULL;
 
     TRY(session_enter(hSession, &session));
-    TRY(check_parts(session, OPERATION_ENCRYPT));
     return operation_final(session, OPERATION_ENCRYPT, pLastEncryptedPart, pulLastEncryptedPartLen);
 }
 
@@ -111,7 +98,6 @@ CK_RV C_DecryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncryptedPart, CK
     CLEANUP(session_leave) struct session *session = NULL;
 
     TRY(session_enter(hSession, &session));
-    TRY(check_parts(session, OPERATION_DECRYPT));
     return operation_update(session, OPERATION_DECRYPT, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen);
 }
 
@@ -120,6 +106,5 @@ CK_RV C_DecryptFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pLastPart, CK_ULONG
     CLEANUP(session_leave) struct session *session = NULL;
 
     TRY(session_enter(hSession, &session));
-    TRY(check_parts(session, OPERATION_DECRYPT));
     return operation_final(session, OPERATION_DECRYPT, pLastPart, pulLastPartLen);
 }

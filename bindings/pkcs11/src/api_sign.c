@@ -71,7 +71,8 @@ static CK_RV verify(struct session *session, struct operation *operation, const 
     hsm_key key = operation->key.key;
 
     TRY(operation_login(session, operation, &login));
-    CHECK((data || !data_len) && signature, CKR_ARGUMENTS_BAD);
+    CHECK((data || !data_len) && signature && data_len <= SIZE_MAX / 2 && signature_len <= SIZE_MAX / 2,
+          CKR_ARGUMENTS_BAD);
     TRY(check_signature_len(session, operation, signature_len));
     return operation_result(session, OPERATION_VERIFY,
                             takes_digest(&operation->mechanism)
@@ -105,7 +106,7 @@ CK_RV C_VerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulP
 static CK_RV verify_final(struct session *session, struct operation *operation, const CK_BYTE *signature,
                           CK_ULONG signature_len)
 {
-    CHECK(signature, CKR_ARGUMENTS_BAD);
+    CHECK(signature && signature_len <= SIZE_MAX / 2, CKR_ARGUMENTS_BAD);
     TRY(check_signature_len(session, operation, signature_len));
     if (!operation->parts) /* of an empty message */
         TRY(operation_update(session, OPERATION_VERIFY, NULL, 0, NULL, NULL));

@@ -234,9 +234,12 @@ static CK_RV call_direct(struct session *session, enum operation_kind kind, stru
 
 /* --- buffers that overlap, as the standard allows and the library does not --- */
 
+/* `out_len` is what the caller claims, which may be more than there can be. */
 static bool overlap(const CK_BYTE *data, size_t data_len, const CK_BYTE *out, size_t out_len)
 {
-    return (uintptr_t)data < (uintptr_t)out + out_len && (uintptr_t)out < (uintptr_t)data + data_len;
+    uintptr_t from = (uintptr_t)data, to = (uintptr_t)out;
+
+    return from < to ? to - from < data_len : from - to < out_len;
 }
 
 CK_RV input_apart(const CK_BYTE **data, size_t data_len, const CK_BYTE *out, size_t out_len, struct input_copy *copy)
@@ -312,7 +315,8 @@ static const uint32_t PARTS[OPERATION_KINDS] = {
     [OPERATION_VERIFY] = HSM_OPERATION_VERIFY,
 };
 
-/* Mechanisms that take a digest have one part (PKCS#11 2.40, table of mechanisms of section 2). */
+/* Mechanisms that take a digest have one part (PKCS#11 2.40, table of mechanisms of section 2), and so has the one whose
+ * nonce stands in front and is known only when all has been seen, as the original's. */
 static bool takes_parts(const struct mechanism *mechanism)
 {
     switch (mechanism->row->type) {
@@ -321,6 +325,7 @@ static bool takes_parts(const struct mechanism *mechanism)
     case CKM_RSA_PKCS_OAEP:
     case CKM_RSA_X_509:
     case CKM_ECDSA:
+    case CKM_CLOUDHSM_AES_GCM:
         return false;
     default:
         return true;
