@@ -211,7 +211,7 @@ static void changed_signatures_are_refused(const struct signature_row *row, CK_O
         refuses(row, key, CKR_SIGNATURE_LEN_RANGE, data, signature, (CK_ULONG)((int)len + MORE[i]));
     refuses(row, key, CKR_SIGNATURE_LEN_RANGE, data, signature, 0);
     refuses(row, key, CKR_SIGNATURE_LEN_RANGE, data, signature, len / 2);
-    refuses(row, key, CKR_SIGNATURE_LEN_RANGE, data, signature, (CK_ULONG)-1);
+    refuses(row, key, CKR_ARGUMENTS_BAD, data, signature, (CK_ULONG)-1);
     memmove(signature + 1, good, len); /* zeros in front leave the numbers as they are */
     signature[0] = 0;
     refuses(row, key, CKR_SIGNATURE_LEN_RANGE, data, signature, len + 1);
