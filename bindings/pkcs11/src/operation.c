@@ -315,8 +315,8 @@ static const uint32_t PARTS[OPERATION_KINDS] = {
     [OPERATION_VERIFY] = HSM_OPERATION_VERIFY,
 };
 
-/* Mechanisms that take a digest have one part (PKCS#11 2.40, table of mechanisms of section 2), and so has the one whose
- * nonce stands in front and is known only when all has been seen, as the original's. */
+/* Mechanisms that take a digest have one part (PKCS#11 2.40, table of mechanisms of section 2), and so has the one
+ * whose nonce stands in front and is known only when all has been seen, as the original's. */
 static bool takes_parts(const struct mechanism *mechanism)
 {
     switch (mechanism->row->type) {
