@@ -282,6 +282,37 @@ static void operation_states_are_not_saved(void **state)
     RV(CKR_FUNCTION_NOT_PARALLEL, p11->C_CancelFunction(session));
 }
 
+/* PKCS#11 2.40, 5.6.8, leaves open whether they are active still; what another login may not do is told in its words.
+ */
+static void operations_that_a_user_began_do_not_go_on_for_the_officer(void **state)
+{
+    CK_BYTE in[16] = {0}, out[64], nonce[12] = "twelve bytes", tag[16];
+    CK_GCM_MESSAGE_PARAMS params = {nonce, 12, 0, CKG_NO_GENERATE, tag, 128};
+    CK_OBJECT_HANDLE key = aes_key_of(16);
+    CK_ULONG len = sizeof(out);
+
+    (void)state;
+    FINE(p11->C_EncryptInit(session, MECHANISM_OF(CKM_AES_CBC, in, 16), key));
+    FINE(p11->C_EncryptUpdate(session, in, 16, out, &len));
+    FINE(p11->C_SignInit(session, MECHANISM(CKM_AES_CMAC), key));
+    FINE(p11->C_SignUpdate(session, in, 16));
+    FINE(p11->C_VerifyInit(session, MECHANISM(CKM_AES_CMAC), key));
+    FINE(p11->C_VerifyUpdate(session, in, 16));
+    FINE(p11->C_MessageEncryptInit(session, MECHANISM(CKM_AES_GCM), key));
+    FINE(p11->C_MessageDecryptInit(session, MECHANISM(CKM_AES_GCM), key));
+    FINE(p11->C_DecryptMessageBegin(session, &params, sizeof(params), NULL, 0));
+    FINE(p11->C_Logout(session));
+    FINE(log_in(session, CKU_SO, ADMIN_PIN));
+    len = sizeof(out);
+    RV(CKR_USER_NOT_LOGGED_IN, p11->C_EncryptUpdate(session, in, 16, out, &len));
+    RV(CKR_USER_NOT_LOGGED_IN, p11->C_SignFinal(session, out, &len));
+    RV(CKR_USER_NOT_LOGGED_IN, p11->C_VerifyFinal(session, out, 16));
+    RV(CKR_USER_NOT_LOGGED_IN, p11->C_EncryptMessage(session, &params, sizeof(params), NULL, 0, in, 16, out, &len));
+    RV(CKR_USER_NOT_LOGGED_IN, p11->C_EncryptMessageBegin(session, &params, sizeof(params), NULL, 0));
+    RV(CKR_USER_NOT_LOGGED_IN,
+       p11->C_DecryptMessageNext(session, &params, sizeof(params), in, 16, out, &len, CKF_END_OF_MESSAGE));
+}
+
 static void random_bytes_differ(void **state)
 {
     static CK_BYTE first[100000], second[sizeof(first)];
@@ -368,6 +399,7 @@ int main(void)
         user_test(logout_takes_private_objects_away),
         initialized_test(the_officer_makes_users_and_they_change_their_passwords),
         user_test(operation_states_are_not_saved),
+        user_test(operations_that_a_user_began_do_not_go_on_for_the_officer),
         user_test(random_bytes_differ),
         user_test(a_new_password_leaves_the_login_and_its_session_objects),
         user_test(a_login_that_was_ended_elsewhere_can_be_begun_anew),

@@ -132,6 +132,7 @@ static CK_RV whole_begin(struct session *session, enum operation_kind kind, cons
 {
     TRY(operation_active(session, kind, operation));
     CHECK(!(*operation)->parts, CKR_OPERATION_ACTIVE);
+    TRY(operation_goes_on(session, *operation));
     CHECK(whole->out_len && is_bytes(whole->in, whole->in_len) && is_bytes(whole->aad, whole->aad_len),
           CKR_ARGUMENTS_BAD);
     TRY(take(*operation, whole->parameter, whole->parameter_len, message));
@@ -225,6 +226,7 @@ static CK_RV message_begin(CK_SESSION_HANDLE handle, enum operation_kind kind, c
     TRY(session_enter(handle, &session));
     TRY(operation_active(session, kind, &operation));
     CHECK(!operation->parts, CKR_OPERATION_ACTIVE);
+    TRY(operation_goes_on(session, operation));
     CHECK(is_bytes(aad, aad_len), CKR_ARGUMENTS_BAD);
     CHECK(operation->mechanism.row->type == CKM_AES_GCM, CKR_MECHANISM_INVALID); /* CCM needs the length beforehand */
     TRY(take(operation, parameter, parameter_len, &message));
@@ -347,6 +349,7 @@ static CK_RV message_next(CK_SESSION_HANDLE handle, enum operation_kind kind, co
     TRY(session_enter(handle, &session));
     TRY(operation_active(session, kind, &operation));
     CHECK(operation->parts, CKR_OPERATION_NOT_INITIALIZED);
+    TRY(operation_goes_on(session, operation));
     CHECK(part->out_len && is_bytes(part->in, part->in_len), CKR_ARGUMENTS_BAD);
     TRY(part_len(session, kind, operation, part, &needed));
     CK_ULONG room = *part->out_len;

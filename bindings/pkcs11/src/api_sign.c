@@ -106,6 +106,7 @@ CK_RV C_VerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulP
 static CK_RV verify_final(struct session *session, struct operation *operation, const CK_BYTE *signature,
                           CK_ULONG signature_len)
 {
+    TRY(operation_goes_on(session, operation));
     CHECK(signature && signature_len <= SIZE_MAX / 2, CKR_ARGUMENTS_BAD);
     TRY(check_signature_len(session, operation, signature_len));
     if (!operation->parts) /* of an empty message */

@@ -334,16 +334,15 @@ static bool takes_parts(const struct mechanism *mechanism)
 
 static CK_RV begin_parts(struct session *session, enum operation_kind kind, struct operation *operation)
 {
+    TRY(operation_goes_on(session, operation)); /* who began it may have logged out meanwhile */
     if (operation->parts)
         return CKR_OK;
     CHECK(takes_parts(&operation->mechanism), CKR_MECHANISM_INVALID);
     bool digest = kind == OPERATION_DIGEST;
     hsm_session *login = NULL;
 
-    if (!digest) {
-        TRY(operation_goes_on(session, operation));
+    if (!digest)
         TRY(operation_login(session, operation, &login));
-    }
     uint32_t flags = kind == OPERATION_DECRYPT && operation->mechanism.hsm.type == HSM_MECHANISM_AES_GCM
                          ? HSM_OPERATION_HOLD_PLAINTEXT
                          : 0;
