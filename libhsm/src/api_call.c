@@ -85,7 +85,8 @@ void call_put_key(struct call *call, const hsm_key *key, enum field id_field, en
     values_put_bytes(&call->fields, id_field, slice_of(key->id, ID_LEN));
     if (!call->request.key_id)
         call->request.key_id = key->id;
-    if (uses_private_key(call->request.operation) && session_use_proof(call->session, key->id, &call->use_proof))
+    if (uses_private_key(call->request.operation) && call->use_proof.len == 0 &&
+        session_use_proof(call->session, key->id, &call->use_proof))
         values_put_bytes(&call->fields, FIELD_USE_PROOF, bytes_slice(&call->use_proof));
     if (!own)
         return;

@@ -149,6 +149,7 @@ static status_code proof_open(struct node *node, struct slice sealed, struct pro
     struct reader reader = reader_of(bytes_slice(&plaintext));
 
     TRY(read_array(&reader, &n));
+    CHECK(n == 6, STATUS_STORE_DAMAGED, "a proof has 6 parts, not %u", n);
     TRY(read_id(&reader, proof->user_id));
     TRY(read_id(&reader, proof->session_id));
     TRY(read_id(&reader, proof->object_id));
