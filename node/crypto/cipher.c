@@ -29,21 +29,31 @@ static void free_context(void *context)
     EVP_CIPHER_CTX_free(context);
 }
 
+EVP_CIPHER_CTX *cipher_context_new(const struct key *key, enum cipher_mode mode, bool encrypt)
+{
+    const EVP_CIPHER *cipher = crypto_cipher(key->type, key->secret.len, mode);
+    EVP_CIPHER_CTX *context = cipher ? EVP_CIPHER_CTX_new() : NULL;
+
+    if (context && EVP_CipherInit_ex2(context, cipher, key->secret.data, NULL, encrypt, NULL) &&
+        EVP_CIPHER_CTX_set_padding(context, 0))
+        return context;
+    EVP_CIPHER_CTX_free(context);
+    return NULL;
+}
+
 static status_code context_for(struct key *key, unsigned worker, enum cipher_mode mode, bool encrypt,
                                EVP_CIPHER_CTX **context)
 {
-    const EVP_CIPHER *cipher = crypto_cipher(key->type, key->secret.len, mode);
     uint64_t tag = (uint64_t)(encrypt ? CONTEXT_ENCRYPT : CONTEXT_DECRYPT) << 56 | 1ull << 40 | mode;
 
     *context = key_context_find(key, worker, tag);
     if (*context)
         return STATUS_OK;
-    CHECK(cipher, STATUS_NOT_SUPPORTED, "this cipher is not offered by %s", crypto_version());
-    *context = EVP_CIPHER_CTX_new();
-    if (!*context || !EVP_CipherInit_ex2(*context, cipher, key->secret.data, NULL, encrypt, NULL)) {
-        EVP_CIPHER_CTX_free(*context);
+    CHECK(crypto_cipher(key->type, key->secret.len, mode), STATUS_NOT_SUPPORTED, "this cipher is not offered by %s",
+          crypto_version());
+    *context = cipher_context_new(key, mode, encrypt);
+    if (!*context)
         return crypto_failed("setting up a cipher");
-    }
     return key_context_keep(key, worker, tag, *context, free_context);
 }
 

@@ -96,12 +96,9 @@ status_code extract_derive(struct key *key, const struct mechanism *mechanism, s
 
 static status_code encrypt_blocks(struct key *key, struct slice nonce, struct slice data, uint8_t *out)
 {
-    const EVP_CIPHER *cipher = crypto_cipher(key->type, key->secret.len, nonce.len ? CIPHER_CBC : CIPHER_ECB);
-    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    EVP_CIPHER_CTX *context = cipher_context_new(key, nonce.len ? CIPHER_CBC : CIPHER_ECB, true);
     int len = 0;
-    bool ok = context && cipher &&
-              EVP_CipherInit_ex2(context, cipher, key->secret.data, nonce.len ? nonce.data : NULL, 1, NULL) &&
-              EVP_CIPHER_CTX_set_padding(context, 0) &&
+    bool ok = context && (!nonce.len || EVP_CipherInit_ex2(context, NULL, NULL, nonce.data, -1, NULL)) &&
               EVP_CipherUpdate(context, out, &len, data.data, (int)data.len) && (size_t)len == data.len;
 
     EVP_CIPHER_CTX_free(context);

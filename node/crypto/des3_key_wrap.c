@@ -6,18 +6,6 @@ enum { HALF = 4, BLOCK = 2 * HALF, ROUNDS = 6, WRAPPED_MAX = 16384 };
 /* ICV3 of SP 800-38F, 7.2. */
 static const uint8_t check_value[HALF] = {0xa6, 0xa6, 0xa6, 0xa6};
 
-static EVP_CIPHER_CTX *cipher_for(struct key *key, bool encrypt)
-{
-    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-    const EVP_CIPHER *cipher = crypto_cipher(KEY_DES3, key->secret.len, CIPHER_ECB);
-
-    if (context && cipher && EVP_CipherInit_ex2(context, cipher, key->secret.data, NULL, encrypt, NULL) &&
-        EVP_CIPHER_CTX_set_padding(context, 0))
-        return context;
-    EVP_CIPHER_CTX_free(context);
-    return NULL;
-}
-
 /* The step's number, as 32 bits, goes into the first half. */
 static void mix(uint8_t block[BLOCK], uint32_t step)
 {
@@ -53,7 +41,7 @@ static bool mingle(EVP_CIPHER_CTX *context, uint8_t *halves, size_t n, bool encr
 
 static status_code run(struct key *key, uint8_t *halves, size_t len, bool encrypt)
 {
-    EVP_CIPHER_CTX *context = cipher_for(key, encrypt);
+    EVP_CIPHER_CTX *context = cipher_context_new(key, CIPHER_ECB, encrypt);
     bool ok = context && mingle(context, halves, len / HALF, encrypt);
 
     EVP_CIPHER_CTX_free(context);

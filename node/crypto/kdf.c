@@ -43,6 +43,8 @@ static status_code run(const char *algorithm, struct parameters *parameters, siz
     EVP_KDF_CTX_free(context);
     EVP_KDF_free(kdf);
     TRY(bytes_ok(out));
+    if (done <= 0)
+        secret_wipe(to, len); /* what was made so far */
     CHECK(done > 0, STATUS_MECHANISM_PARAM_INVALID, "%s: %s", algorithm,
           failure_openssl_reason(reason, sizeof(reason)));
     out->len += len;

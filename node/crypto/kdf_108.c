@@ -1,13 +1,10 @@
 /* SP 800-108 with what is hashed laid out otherwise than OpenSSL does: counters of other widths or orders of bytes, or
  * none, or within the fixed input; the double pipeline; and keys that are further segments of one output.
  *
- * A segment is PRF(AAD || [K(i-1) or A(i)] || SALT || [i] || SHARED_INFO), or with FLAG_KDF_COUNTER_FIRST PRF(SALT ||
- * [i]
- * || AAD || [K(i-1) or A(i)] || SHARED_INFO). Without what is in brackets this is the fixed input. */
+ * A segment is PRF(AAD || V || SALT || [i] || SHARED_INFO), where V is K(i-1) or A(i), or nothing in counter mode; with
+ * FLAG_KDF_COUNTER_FIRST it is PRF(SALT || [i] || AAD || V || SHARED_INFO). Without V and [i] that is the fixed input.
+ */
 #include "crypto/key_internal.h"
-
-#include <openssl/core_names.h>
-#include <stdio.h>
 
 #define COUNTER_BITS_DEFAULT 32u
 #define SEGMENT_MAX          64u /* bytes of the longest hash */
@@ -47,26 +44,6 @@ static status_code read_layout(const struct mechanism *mechanism, struct layout 
     return STATUS_OK;
 }
 
-/* With the key in it, to be copied for each use. */
-static EVP_MAC_CTX *prf_for(struct key *key, enum hash hash)
-{
-    EVP_MAC_CTX *context = EVP_MAC_CTX_new(crypto_mac(hash ? MECHANISM_HMAC : MECHANISM_AES_CMAC));
-    char name[32];
-
-    if (hash)
-        snprintf(name, sizeof(name), "%s", crypto_digest_name(hash));
-    else
-        snprintf(name, sizeof(name), "AES-%zu-CBC", 8 * key->secret.len);
-    OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(hash ? OSSL_MAC_PARAM_DIGEST : OSSL_MAC_PARAM_CIPHER, name, 0),
-        OSSL_PARAM_construct_end()};
-
-    if (context && EVP_MAC_init(context, key->secret.data, key->secret.len, parameters))
-        return context;
-    EVP_MAC_CTX_free(context);
-    return NULL;
-}
-
 static bool prf(const EVP_MAC_CTX *keyed, const struct slice *parts, size_t n, uint8_t out[SEGMENT_MAX])
 {
     EVP_MAC_CTX *context = EVP_MAC_CTX_dup(keyed);
@@ -88,7 +65,7 @@ static struct slice put_counter(const struct layout *layout, uint32_t i, uint8_t
 }
 
 struct pipeline {
-    EVP_MAC_CTX *keyed;
+    EVP_MAC_CTX *keyed;           /* with the key in it, to be copied for each use */
     uint8_t segment[SEGMENT_MAX]; /* K(i) */
     uint8_t running[SEGMENT_MAX]; /* A(i) of the double pipeline */
 };
@@ -143,7 +120,7 @@ status_code sp800_108_iterate(struct key *key, const struct mechanism *mechanism
 
     CHECK(!layout.counter_len || (uint64_t)n >> 8 * layout.counter_len == 0, STATUS_MECHANISM_PARAM_INVALID,
           "%zu segments are more than a counter of %u bytes counts", n, layout.counter_len);
-    pipeline.keyed = prf_for(key, mechanism->hash);
+    pipeline.keyed = mac_context_new(key, mechanism->hash ? MECHANISM_HMAC : MECHANISM_AES_CMAC, mechanism->hash);
     uint8_t *to = bytes_reserve(out, len);
 
     TRY(bytes_ok(out));

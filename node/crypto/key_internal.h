@@ -108,6 +108,8 @@ status_code message_sign(struct key *, unsigned, const struct mechanism *, struc
 status_code message_verify(struct key *, unsigned, const struct mechanism *, struct slice, struct slice);
 
 /* cipher.c: ECB, CBC, CTR */
+/** With the key in it, without padding; the caller frees it. NULL: see ERR_get_error. */
+EVP_CIPHER_CTX *cipher_context_new(const struct key *key, enum cipher_mode mode, bool encrypt);
 status_code cipher_encrypt(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *,
                            struct bytes *);
 status_code cipher_decrypt(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *);
@@ -130,6 +132,8 @@ status_code gmac_verify(struct key *, unsigned, const struct mechanism *, struct
 status_code gcm_tag_len(const struct mechanism *mechanism, size_t *tag_len);
 
 /* mac.c */
+/** HMAC with the hash, or AES-CMAC, with the key in it; the caller frees it. NULL: see ERR_get_error. */
+EVP_MAC_CTX *mac_context_new(const struct key *key, enum mechanism_type type, enum hash hash);
 status_code mac_sign(struct key *, unsigned, const struct mechanism *, struct slice, struct bytes *);
 status_code mac_verify(struct key *, unsigned, const struct mechanism *, struct slice, struct slice);
 /** The MAC length asked for, at most `full`. */
@@ -148,6 +152,7 @@ status_code sp800_108_derive(struct key *, const struct mechanism *, struct key 
 #define DERIVED_MAX 4096u /* bytes of a derived key */
 /** What is asked for, or `natural`. */
 size_t derived_len(const struct mechanism *mechanism, size_t natural);
+/** kdf_108.c: the layouts that OpenSSL does not have. */
 status_code sp800_108_iterate(struct key *key, const struct mechanism *mechanism, size_t len, struct bytes *out);
 /** After key agreement: X9.63 or the one-step function of SP 800-56C. */
 status_code agreement_kdf(enum kdf kdf, enum hash hash, struct slice shared, struct slice info, size_t len,

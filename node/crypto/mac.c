@@ -20,28 +20,37 @@ static void free_context(void *context)
     EVP_MAC_CTX_free(context);
 }
 
+EVP_MAC_CTX *mac_context_new(const struct key *key, enum mechanism_type type, enum hash hash)
+{
+    bool hmac = type == MECHANISM_HMAC;
+    EVP_MAC_CTX *context = EVP_MAC_CTX_new(crypto_mac(type));
+    char name[32];
+
+    if (hmac)
+        snprintf(name, sizeof(name), "%s", crypto_digest_name(hash));
+    else
+        snprintf(name, sizeof(name), "AES-%zu-CBC", 8 * key->secret.len);
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(hmac ? OSSL_MAC_PARAM_DIGEST : OSSL_MAC_PARAM_CIPHER, name, 0),
+        OSSL_PARAM_construct_end()};
+
+    if (context && EVP_MAC_init(context, key->secret.data, key->secret.len, parameters))
+        return context;
+    EVP_MAC_CTX_free(context);
+    return NULL;
+}
+
 static status_code context_for(struct key *key, unsigned worker, const struct mechanism *mechanism,
                                EVP_MAC_CTX **context)
 {
     uint64_t tag = (uint64_t)CONTEXT_MAC << 56 | (uint64_t)mechanism->type << 44 | (uint64_t)mechanism->hash << 36;
-    char name[32];
 
     *context = key_context_find(key, worker, tag);
     if (*context)
         return EVP_MAC_init(*context, NULL, 0, NULL) ? STATUS_OK : crypto_failed("starting a MAC");
-    if (mechanism->type == MECHANISM_HMAC)
-        snprintf(name, sizeof(name), "%s", crypto_digest_name(mechanism->hash));
-    else
-        snprintf(name, sizeof(name), "AES-%zu-CBC", 8 * key->secret.len);
-    OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(
-            mechanism->type == MECHANISM_HMAC ? OSSL_MAC_PARAM_DIGEST : OSSL_MAC_PARAM_CIPHER, name, 0),
-        OSSL_PARAM_construct_end()};
-    *context = EVP_MAC_CTX_new(crypto_mac(mechanism->type));
-    if (!*context || !EVP_MAC_init(*context, key->secret.data, key->secret.len, parameters)) {
-        EVP_MAC_CTX_free(*context);
+    *context = mac_context_new(key, mechanism->type, mechanism->hash);
+    if (!*context)
         return crypto_failed("setting up a MAC");
-    }
     return key_context_keep(key, worker, tag, *context, free_context);
 }
 

@@ -141,10 +141,9 @@ status_code rsa_verify(struct key *key, unsigned worker, const struct mechanism 
                        struct slice signature)
 {
     CLEANUP(bytes_release) struct bytes whole = BYTES_SECRET;
+    size_t size = (size_t)EVP_PKEY_get_size(key->pkey);
     EVP_PKEY_CTX *context;
     char reason[128];
-
-    size_t size = (size_t)EVP_PKEY_get_size(key->pkey);
 
     TRY(check_signing(key, mechanism, data));
     CHECK(signature.len == size, STATUS_SIGNATURE_INVALID, "a signature has %zu bytes, not %zu", size, signature.len);
@@ -216,12 +215,21 @@ static status_code encryption_context(struct key *key, bool encrypt, const struc
     return STATUS_OK;
 }
 
+static status_code does_not_fit(const struct mechanism *mechanism, struct slice data, size_t size)
+{
+    char reason[128];
+
+    failure_openssl_reason(reason, sizeof(reason));
+    CHECK(mechanism->type != MECHANISM_RSA_X_509 || data.len != size, STATUS_DATA_INVALID,
+          "the number is not below the modulus");
+    FAIL(STATUS_DATA_LENGTH, "%zu bytes do not fit this key and padding: %s", data.len, reason);
+}
+
 status_code rsa_encrypt(struct key *key, unsigned worker, const struct mechanism *mechanism, struct slice data,
                         struct bytes *out, struct bytes *nonce_made)
 {
     CLEANUP(bytes_release) struct bytes whole = BYTES_SECRET;
     EVP_PKEY_CTX *context;
-    char reason[128];
     size_t len = (size_t)EVP_PKEY_get_size(key->pkey);
     uint8_t *to = bytes_reserve(out, len);
 
@@ -232,10 +240,8 @@ status_code rsa_encrypt(struct key *key, unsigned worker, const struct mechanism
     TRY(encryption_context(key, true, mechanism, &context));
     int done = EVP_PKEY_encrypt(context, to, &len, data.data, data.len);
     EVP_PKEY_CTX_free(context);
-    failure_openssl_reason(reason, sizeof(reason));
-    CHECK(done > 0 || mechanism->type != MECHANISM_RSA_X_509 || data.len != len, STATUS_DATA_INVALID,
-          "the number is not below the modulus");
-    CHECK(done > 0, STATUS_DATA_LENGTH, "%zu bytes do not fit this key and padding: %s", data.len, reason);
+    if (done <= 0)
+        return does_not_fit(mechanism, data, (size_t)EVP_PKEY_get_size(key->pkey));
     out->len += len;
     return STATUS_OK;
 }
