@@ -5,6 +5,7 @@
 #include "operation.h"
 
 #define KEYS_MAX 33u /* the first one, and additional ones */
+#define DES3_LEN 24u
 
 struct derived {
     struct template_made template;
@@ -41,18 +42,6 @@ static CK_RV find_second(struct session *session, struct mechanism *mechanism)
     return CKR_OK;
 }
 
-/* A key whose type the template leaves open is a generic secret (PKCS#11 3.0, 2.43 and others). */
-static CK_RV settle_type(struct template_made *template)
-{
-    static const uint64_t GENERIC = HSM_KEY_TYPE_GENERIC_SECRET;
-
-    CHECK(template_uint(template, HSM_ATTR_CLASS, HSM_CLASS_SECRET_KEY) == HSM_CLASS_SECRET_KEY,
-          CKR_TEMPLATE_INCONSISTENT);
-    return template_get(template, HSM_ATTR_KEY_TYPE)
-               ? CKR_OK
-               : template_add(template, HSM_ATTR_KEY_TYPE, &GENERIC, sizeof(GENERIC));
-}
-
 /* CKM_HKDF_DATA: the template says with CKA_VALUE_LEN how much data there is, which the data object does not have. */
 static CK_RV settle_data(struct template_made *template)
 {
@@ -69,16 +58,9 @@ static CK_RV settle_data(struct template_made *template)
 /* How long the key becomes; 0: the mechanism's own length. */
 static CK_ULONG derived_len(const struct template_made *template)
 {
-    const hsm_attribute *len = template_get(template, HSM_ATTR_VALUE_LEN);
-    const hsm_attribute *type = template_get(template, HSM_ATTR_KEY_TYPE);
-    static const uint64_t DES3 = HSM_KEY_TYPE_DES3;
-    uint64_t value = 0;
+    bool is_des3 = template_uint(template, HSM_ATTR_KEY_TYPE, 0) == HSM_KEY_TYPE_DES3;
 
-    if (len && len->value_len == sizeof(value))
-        memcpy(&value, len->value, sizeof(value));
-    else if (type && type->value_len == sizeof(value))
-        value = memcmp(type->value, &DES3, sizeof(DES3)) == 0 ? 24 : 0;
-    return (CK_ULONG)value;
+    return (CK_ULONG)template_uint(template, HSM_ATTR_VALUE_LEN, is_des3 ? DES3_LEN : 0);
 }
 
 /* --- what is to be made --- */
@@ -93,7 +75,8 @@ static CK_RV add_key(struct session *session, struct derivation *derivation, con
     TRY(template_make(attributes, n, TEMPLATE_GENERATE, &key->template));
     TRY(session_may_write(session, template_for_token(&key->template)));
     key->len = derived_len(&key->template);
-    return derivation->mechanism.row->type == CKM_HKDF_DATA ? settle_data(&key->template) : settle_type(&key->template);
+    return derivation->mechanism.row->type == CKM_HKDF_DATA ? settle_data(&key->template)
+                                                            : template_settle_secret(&key->template);
 }
 
 static CK_RV add_further_keys(struct session *session, struct derivation *derivation)

@@ -40,19 +40,12 @@ static void encapsulation_release(struct encapsulation *encapsulation)
     template_release(&encapsulation->template);
 }
 
-/* A shared secret whose type the template leaves open is a generic one. */
 static CK_RV make_template(struct session *session, const CK_ATTRIBUTE *attributes, CK_ULONG n,
                            struct template_made *template)
 {
-    static const uint64_t GENERIC = HSM_KEY_TYPE_GENERIC_SECRET;
-
     TRY(template_make(attributes, n, TEMPLATE_GENERATE, template));
-    CHECK(template_uint(template, HSM_ATTR_CLASS, HSM_CLASS_SECRET_KEY) == HSM_CLASS_SECRET_KEY,
-          CKR_TEMPLATE_INCONSISTENT);
     TRY(session_may_write(session, template_for_token(template)));
-    return template_get(template, HSM_ATTR_KEY_TYPE)
-               ? CKR_OK
-               : template_add(template, HSM_ATTR_KEY_TYPE, &GENERIC, sizeof(GENERIC));
+    return template_settle_secret(template);
 }
 
 static CK_RV begin(struct session *session, const CK_MECHANISM *given, CK_FLAGS use, CK_OBJECT_HANDLE key,

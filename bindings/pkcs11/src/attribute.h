@@ -54,6 +54,10 @@ void template_remove(struct template_made *made, uint32_t type);
 /* A bool of the template, or `otherwise`. */
 bool template_bool(const struct template_made *made, uint32_t type, bool otherwise);
 bool template_for_token(const struct template_made *made);
+
+/* For secrets that are derived or agreed on: one whose type is left open is a generic secret (PKCS#11 3.0, 2.43 and
+ * others). CKR_TEMPLATE_INCONSISTENT: it is to be of another class. CKR_HOST_MEMORY. */
+CK_RV template_settle_secret(struct template_made *made);
 uint64_t template_uint(const struct template_made *made, uint32_t type, uint64_t otherwise);
 
 /* Settles what CKA_PARAMETER_SET means (the standard counts within a key type), when the template itself does not say

@@ -118,6 +118,13 @@ CK_RV mechanism_keep(struct mechanism *mechanism, const void *bytes, CK_ULONG le
     return CKR_OK;
 }
 
+CK_RV mechanism_keep_nonce(struct mechanism *mechanism, const void *nonce, CK_ULONG len)
+{
+    TRY(mechanism_keep(mechanism, nonce, len, &mechanism->hsm.nonce));
+    mechanism->hsm.nonce_len = len;
+    return CKR_OK;
+}
+
 CK_RV mechanism_read(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
 {
     CHECK(given, CKR_ARGUMENTS_BAD);
@@ -182,17 +189,15 @@ static CK_RV put_total(struct mechanism *mechanism, const CK_ULONG *lens, size_t
 
 CK_RV mechanism_set_key_lens(struct mechanism *mechanism, const CK_ULONG *lens, size_t n)
 {
+    bool settles = n > 1 || mechanism->key_len.at; /* a length that is not said is that of a segment */
+
     for (size_t i = 0; i < n; i++)
         CHECK(lens[i] <= HSM_MESSAGE_MAX, CKR_ATTRIBUTE_VALUE_INVALID);
-    mechanism->hsm.output_len = (uint32_t)lens[0];
-    if (n > 1 && lens[0] == 0)
-        mechanism->hsm.output_len = (uint32_t)prf_len(mechanism);
+    mechanism->hsm.output_len = (uint32_t)(lens[0] || !settles ? lens[0] : prf_len(mechanism));
     if (!mechanism->key_len.at)
         return CKR_OK;
-    TRY(put_total(mechanism, lens, n));
-    mechanism->hsm.output_len = (uint32_t)(lens[0] ? lens[0] : prf_len(mechanism));
     mechanism->hsm.size = sizeof(mechanism->hsm);
-    return CKR_OK;
+    return put_total(mechanism, lens, n);
 }
 
 #define SEGMENTS_SHIFT 16u /* bits of the node's FLAGS: see HSM_MECHANISM_SP800_108_COUNTER */

@@ -57,9 +57,8 @@ struct length_field {
 struct mechanism {
     const struct mechanism_row *row;
     hsm_mechanism hsm;
-    CK_OBJECT_HANDLE
-    second_handle;      /* the key that is joined, or HKDF's salt: the caller finds it and sets hsm.second_key */
-    hsm_key second_key; /* what hsm.second_key points to */
+    CK_OBJECT_HANDLE second_handle; /* what is joined, or HKDF's salt: the caller finds it and sets hsm.second_key */
+    hsm_key second_key;             /* what hsm.second_key points to */
     uint8_t nonce_made[HSM_NONCE_MADE_LEN]; /* where the node's nonce goes (hsm.nonce_out) */
     uint8_t *nonce_back;                    /* the caller's, which it is copied to; NULL */
     uint64_t data_max; /* most bytes that the operation may take, CKR_DATA_LEN_RANGE beyond; 0: no limit */

@@ -8,13 +8,6 @@
 #define AES_BLOCK_LEN  16u
 #define COUNTER_BITS   (8 * AES_BLOCK_LEN)
 
-static CK_RV keep_nonce(struct mechanism *mechanism, const void *nonce, CK_ULONG len)
-{
-    TRY(mechanism_keep(mechanism, nonce, len, &mechanism->hsm.nonce));
-    mechanism->hsm.nonce_len = len;
-    return CKR_OK;
-}
-
 static CK_RV keep_aad(struct mechanism *mechanism, const void *aad, CK_ULONG len)
 {
     TRY(mechanism_keep(mechanism, aad, len, &mechanism->hsm.aad));
@@ -26,7 +19,7 @@ CK_RV read_iv(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechani
 {
     (void)use;
     CHECK(given->ulParameterLen == mechanism->row->block_len, CKR_MECHANISM_PARAM_INVALID);
-    return keep_nonce(mechanism, given->pParameter, given->ulParameterLen);
+    return mechanism_keep_nonce(mechanism, given->pParameter, given->ulParameterLen);
 }
 
 /* The bytes that can be encrypted until the last `counter_bits` of a counter block are used up; 0: more than there can
@@ -53,7 +46,7 @@ CK_RV read_ctr(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechan
     CHECK(parameter.ulCounterBits >= 1 && parameter.ulCounterBits <= COUNTER_BITS, CKR_MECHANISM_PARAM_INVALID);
     if (parameter.ulCounterBits < COUNTER_BITS)
         mechanism->data_max = until_overflow(parameter.cb, parameter.ulCounterBits);
-    return keep_nonce(mechanism, parameter.cb, sizeof(parameter.cb));
+    return mechanism_keep_nonce(mechanism, parameter.cb, sizeof(parameter.cb));
 }
 
 /* The structure has two forms: that of the standard's headers, and that of the text of 2.40 without ulIvBits, which NSS
@@ -116,7 +109,7 @@ CK_RV read_gcm(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechan
     TRY(take_tag_bits(mechanism, parameter.ulTagBits));
     TRY(keep_aad(mechanism, parameter.pAAD, parameter.ulAADLen));
     if (!makes_ciphertext(use) || parameter.ulIvLen != HSM_NONCE_MADE_LEN || !is_zero(parameter.pIv, parameter.ulIvLen))
-        return keep_nonce(mechanism, parameter.pIv, parameter.ulIvLen);
+        return mechanism_keep_nonce(mechanism, parameter.pIv, parameter.ulIvLen);
     let_node_make_nonce(mechanism, &parameter);
     return CKR_OK;
 }
@@ -134,8 +127,7 @@ CK_RV read_cloudhsm_gcm(const CK_MECHANISM *given, CK_FLAGS use, struct mechanis
     return CKR_OK;
 }
 
-/* ulDataLen is the length of the plaintext (PKCS#11 3.0, AES-CCM); the tag covers it in any case (SP 800-38C, A.2.1).
- */
+/* ulDataLen is the length of the plaintext (PKCS#11 3.0, AES-CCM), which the tag covers anyway (SP 800-38C, A.2.1). */
 CK_RV read_ccm(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
 {
     CK_CCM_PARAMS parameter;
@@ -149,7 +141,7 @@ CK_RV read_ccm(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechan
     mechanism->hsm.tag_len = (uint32_t)parameter.ulMACLen;
     mechanism->has_text_len = true;
     mechanism->text_len = parameter.ulDataLen;
-    TRY(keep_nonce(mechanism, parameter.pNonce, parameter.ulNonceLen));
+    TRY(mechanism_keep_nonce(mechanism, parameter.pNonce, parameter.ulNonceLen));
     return keep_aad(mechanism, parameter.pAAD, parameter.ulAADLen);
 }
 
@@ -158,7 +150,7 @@ CK_RV read_gmac(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mecha
 {
     (void)use;
     CHECK(given->ulParameterLen == GMAC_NONCE_LEN, CKR_MECHANISM_PARAM_INVALID);
-    return keep_nonce(mechanism, given->pParameter, given->ulParameterLen);
+    return mechanism_keep_nonce(mechanism, given->pParameter, given->ulParameterLen);
 }
 
 /* The initial values of SP 800-38F, 6.2 and 6.3: what nodes use, and what a caller may therefore say. */

@@ -131,20 +131,13 @@ CK_RV read_extract(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *me
     return CKR_OK;
 }
 
-static CK_RV keep_nonce(struct mechanism *mechanism, const CK_BYTE *nonce, size_t len)
-{
-    TRY(mechanism_keep(mechanism, nonce, len, &mechanism->hsm.nonce));
-    mechanism->hsm.nonce_len = len;
-    return CKR_OK;
-}
-
 CK_RV read_aes_cbc_data(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism)
 {
     CK_AES_CBC_ENCRYPT_DATA_PARAMS parameter;
 
     (void)use;
     TRY(parameter_copy(given, &parameter, sizeof(parameter)));
-    TRY(keep_nonce(mechanism, parameter.iv, sizeof(parameter.iv)));
+    TRY(mechanism_keep_nonce(mechanism, parameter.iv, sizeof(parameter.iv)));
     return keep_data(mechanism, parameter.pData, parameter.length);
 }
 
@@ -154,6 +147,6 @@ CK_RV read_des3_cbc_data(const CK_MECHANISM *given, CK_FLAGS use, struct mechani
 
     (void)use;
     TRY(parameter_copy(given, &parameter, sizeof(parameter)));
-    TRY(keep_nonce(mechanism, parameter.iv, sizeof(parameter.iv)));
+    TRY(mechanism_keep_nonce(mechanism, parameter.iv, sizeof(parameter.iv)));
     return keep_data(mechanism, parameter.pData, parameter.length);
 }

@@ -7,6 +7,9 @@
 /* Copies the parameter as a whole, which need not be aligned; its length must be `len`. */
 CK_RV parameter_copy(const CK_MECHANISM *given, void *to, size_t len);
 
+/* Copies the nonce, or the initialization vector. */
+CK_RV mechanism_keep_nonce(struct mechanism *mechanism, const void *nonce, CK_ULONG len);
+
 /* mechanism_params.c */
 CK_RV read_pss(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);
 CK_RV read_oaep(const CK_MECHANISM *given, CK_FLAGS use, struct mechanism *mechanism);

@@ -54,26 +54,38 @@ static CK_RV check_facts(const hsm_attributes *facts, const struct mechanism_row
     CHECK(class_fits(use, object_class), CKR_KEY_TYPE_INCONSISTENT);
     CHECK(hsm_attributes_bool(facts, attribute_of_use(use), 0), CKR_KEY_FUNCTION_NOT_PERMITTED);
     /* They have no place for the login, and must not use up the one that was for a signature. */
-    CHECK(!(use & (CKF_UNWRAP | CKF_DERIVE)) || !hsm_attributes_bool(facts, HSM_ATTR_ALWAYS_AUTHENTICATE, 0),
+    CHECK(!(use & (CKF_UNWRAP | CKF_DERIVE | CKF_DECAPSULATE)) ||
+              !hsm_attributes_bool(facts, HSM_ATTR_ALWAYS_AUTHENTICATE, 0),
           CKR_USER_NOT_LOGGED_IN);
     return CKR_OK;
 }
 
-/* What is known already lets a key pass; only a refusal is worth asking a node whether it still holds. */
+/* What is known already lets a key pass; only a refusal is worth asking a node whether it still holds. The facts that
+ * it passed by are the caller's to release. */
+static CK_RV usable_facts(struct session *session, const struct object_ref *key, const struct mechanism_row *row,
+                          CK_FLAGS use, struct object_facts **facts)
+{
+    *facts = object_facts_known(session->slot, key);
+    if (*facts && check_facts(object_facts_attributes(*facts), row, use) == CKR_OK)
+        return CKR_OK;
+    if (*facts)
+        object_facts_release(facts);
+    TRY(object_facts(session, key, facts));
+    CK_RV result = check_facts(object_facts_attributes(*facts), row, use);
+
+    if (result != CKR_OK)
+        object_facts_release(facts);
+    return result;
+}
+
 CK_RV key_check_use(struct session *session, const struct object_ref *key, const struct mechanism_row *row,
                     CK_FLAGS use)
 {
-    struct object_facts *facts = object_facts_known(session->slot, key);
-    CK_RV result = facts ? check_facts(object_facts_attributes(facts), row, use) : CKR_GENERAL_ERROR;
+    struct object_facts *facts;
 
-    if (facts)
-        object_facts_release(&facts);
-    if (result == CKR_OK)
-        return CKR_OK;
-    TRY(object_facts(session, key, &facts));
-    result = check_facts(object_facts_attributes(facts), row, use);
+    TRY(usable_facts(session, key, row, use, &facts));
     object_facts_release(&facts);
-    return result;
+    return CKR_OK;
 }
 
 /* What the guest may do for whoever is not logged in: with public keys, which is checked when the key is known. */
@@ -101,20 +113,12 @@ CK_RV operation_login(struct session *session, const struct operation *operation
     return CKR_OK;
 }
 
-/* Both never change: what is known of them holds, however old. */
-static CK_RV read_key(struct session *session, struct operation *operation)
+/* None of it changes as long as there is the key. */
+static void note_key(struct operation *operation, const hsm_attributes *facts)
 {
-    struct object_facts *facts = object_facts_known(session->slot, &operation->key);
-
-    if (!facts)
-        TRY(object_facts(session, &operation->key, &facts));
-    const hsm_attributes *attributes = object_facts_attributes(facts);
-
-    operation->wants_user = hsm_attributes_bool(attributes, HSM_ATTR_ALWAYS_AUTHENTICATE, 0);
-    operation->of_public_key = hsm_attributes_uint(attributes, HSM_ATTR_CLASS, 0) == HSM_CLASS_PUBLIC_KEY &&
-                               !hsm_attributes_bool(attributes, HSM_ATTR_PRIVATE, 1);
-    object_facts_release(&facts);
-    return is_for_anybody(operation) ? CKR_OK : session_needs_user(session);
+    operation->wants_user = hsm_attributes_bool(facts, HSM_ATTR_ALWAYS_AUTHENTICATE, 0);
+    operation->of_public_key = hsm_attributes_uint(facts, HSM_ATTR_CLASS, 0) == HSM_CLASS_PUBLIC_KEY &&
+                               !hsm_attributes_bool(facts, HSM_ATTR_PRIVATE, 1);
 }
 
 CK_RV operation_goes_on(struct session *session, const struct operation *operation)
@@ -145,12 +149,17 @@ CK_RV operation_begin_with(operation_beginner begin, struct session *session, en
 static CK_RV begin_with_key(struct session *session, struct operation *operation, const CK_MECHANISM *given,
                             CK_OBJECT_HANDLE key, CK_FLAGS use)
 {
+    struct object_facts *facts;
+
     TRY(check_user(session, use));
     TRY(mechanism_read(given, use, &operation->mechanism));
     TRY(mechanism_check_offered(session->slot, operation->mechanism.row, use));
     TRY(object_find_key(session->slot, key, &operation->key));
-    TRY(key_check_use(session, &operation->key, operation->mechanism.row, use));
-    TRY(read_key(session, operation));
+    TRY(usable_facts(session, &operation->key, operation->mechanism.row, use, &facts));
+    note_key(operation, object_facts_attributes(facts));
+    object_facts_release(&facts);
+    if (!is_for_anybody(operation))
+        TRY(session_needs_user(session));
     operation->active = true;
     return CKR_OK;
 }

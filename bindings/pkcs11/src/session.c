@@ -158,11 +158,7 @@ void session_leave(struct session **session)
 
 enum login_state session_login(const struct session *session)
 {
-    module_lock();
-    enum login_state state = session->slot->state;
-
-    module_unlock();
-    return state;
+    return atomic_load(&session->slot->state);
 }
 
 CK_RV session_may_write(const struct session *session, bool token)

@@ -25,9 +25,9 @@ struct slot {
     pthread_mutex_t login_lock; /* a login or logout under way; taken before the module's lock */
     hsm_session *guest;
     pthread_mutex_t guest_lock;           /* the guest is logging in; taken before the module's lock */
-    _Atomic enum guest_state guest_state; /* changed under guest_lock */
+    _Atomic enum guest_state guest_state; /* set to GUEST_IN under guest_lock */
     pid_t login_process;                  /* that logged in: a child of fork leaves its parent's login alone */
-    enum login_state state;               /* guarded by the module's lock, as all that follows */
+    _Atomic enum login_state state;       /* changed under the module's lock, which guards all that follows */
     unsigned n_sessions, n_read_write;
     _Atomic uint64_t n_logins_ended; /* tells a call, and a search, whether its login is still the same */
     struct object_table objects;

@@ -232,6 +232,15 @@ static CK_RV settle(enum template_use use, struct template_made *made)
     return CKR_OK;
 }
 
+CK_RV template_settle_secret(struct template_made *made)
+{
+    static const uint64_t GENERIC = HSM_KEY_TYPE_GENERIC_SECRET;
+
+    CHECK(template_uint(made, HSM_ATTR_CLASS, HSM_CLASS_SECRET_KEY) == HSM_CLASS_SECRET_KEY, CKR_TEMPLATE_INCONSISTENT);
+    return template_get(made, HSM_ATTR_KEY_TYPE) ? CKR_OK
+                                                 : template_add(made, HSM_ATTR_KEY_TYPE, &GENERIC, sizeof(GENERIC));
+}
+
 CK_RV template_check(const CK_ATTRIBUTE *given, CK_ULONG n)
 {
     CHECK(given || n == 0, CKR_ARGUMENTS_BAD);
