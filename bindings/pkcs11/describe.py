@@ -22,8 +22,9 @@ BEGIN = "<!-- tables: made by bindings/pkcs11/describe.py -->\n"
 END = "<!-- end of tables -->\n"
 
 # Of functions that do what the standard says, that; of the others first the error that they answer with.
-MODULE, SESSION, OBJECT, CIPHER, SIGN = "module", "session", "object", "cipher", "sign"
-RECOVER, DERIVE, MESSAGE = "recover", "derive", "message"
+MODULE, SESSION, OBJECT, FIND, OPERATION = "module", "session", "object", "find", "operation"
+SIGN, RECOVER, CIPHER, BUFFER, WRAP = "sign", "recover", "cipher", "buffer", "wrap"
+DERIVE, MESSAGE = "derive", "message"
 FUNCTIONS = {
     "C_Initialize": ("begins; all callbacks for mutexes, or none", MODULE, "initialize_takes_all_callbacks_or_none"),
     "C_Finalize": ("ends, with sessions and login", MODULE, "finalize_takes_sessions_and_login_along"),
@@ -54,15 +55,15 @@ FUNCTIONS = {
     "C_GetObjectSize": ("about how much room it takes", OBJECT, "data_comes_back_as_it_was_given"),
     "C_GetAttributeValue": ("each attribute for itself", OBJECT, "each_attribute_is_answered_for_itself"),
     "C_SetAttributeValue": ("changes what may be changed", OBJECT, "attributes_change_as_the_standard_lets_them"),
-    "C_FindObjectsInit": ("begins a search", OBJECT, "more_objects_than_a_page_are_each_found_once"),
-    "C_FindObjects": ("gives what was found, page by page", OBJECT, "more_objects_than_a_page_are_each_found_once"),
-    "C_FindObjectsFinal": ("ends it", OBJECT, "more_objects_than_a_page_are_each_found_once"),
+    "C_FindObjectsInit": ("begins a search", FIND, "more_objects_than_a_page_are_each_found_once"),
+    "C_FindObjects": ("gives what was found, page by page", FIND, "more_objects_than_a_page_are_each_found_once"),
+    "C_FindObjectsFinal": ("ends it", FIND, "more_objects_than_a_page_are_each_found_once"),
     "C_EncryptInit": ("begins; nothing travels", CIPHER, "aes_modes_go_in_parts_of_any_size"),
-    "C_Encrypt": ("one request", CIPHER, "encryption_may_happen_in_place"),
+    "C_Encrypt": ("one request", BUFFER, "encryption_may_happen_in_place"),
     "C_EncryptUpdate": ("parts of any size", CIPHER, "aes_modes_go_in_parts_of_any_size"),
     "C_EncryptFinal": ("the last of them", CIPHER, "aes_modes_go_in_parts_of_any_size"),
     "C_DecryptInit": ("begins; nothing travels", CIPHER, "aes_modes_go_in_parts_of_any_size"),
-    "C_Decrypt": ("one request", CIPHER, "encryption_may_happen_in_place"),
+    "C_Decrypt": ("one request", BUFFER, "encryption_may_happen_in_place"),
     "C_DecryptUpdate": ("parts of any size; AEAD gives nothing out before its tag", CIPHER,
                         "gcm_in_parts_gives_no_plaintext_before_the_tag_was_right"),
     "C_DecryptFinal": ("the last of them", CIPHER, "aes_modes_go_in_parts_of_any_size"),
@@ -83,14 +84,14 @@ FUNCTIONS = {
     "C_VerifyFinal": ("the last of them", SIGN, "rsa_signs_with_every_hash_as_openssl_verifies"),
     "C_VerifyRecoverInit": ("begins; nothing travels", RECOVER, "what_was_signed_comes_back"),
     "C_VerifyRecover": ("one request", RECOVER, "what_was_signed_comes_back"),
-    "C_DigestEncryptUpdate": ("both", CIPHER, "dual_functions_do_both"),
-    "C_DecryptDigestUpdate": ("both", CIPHER, "dual_functions_do_both"),
-    "C_SignEncryptUpdate": ("both", CIPHER, "dual_functions_do_both"),
-    "C_DecryptVerifyUpdate": ("both", CIPHER, "dual_functions_do_both"),
+    "C_DigestEncryptUpdate": ("both", BUFFER, "dual_functions_do_both"),
+    "C_DecryptDigestUpdate": ("both", BUFFER, "dual_functions_do_both"),
+    "C_SignEncryptUpdate": ("both", BUFFER, "dual_functions_do_both"),
+    "C_DecryptVerifyUpdate": ("both", BUFFER, "dual_functions_do_both"),
     "C_GenerateKey": ("makes a secret key", "negative_generate", "keys_are_made_in_every_size_between_the_limits"),
     "C_GenerateKeyPair": ("makes a pair", "negative_generate", "keys_are_made_in_every_size_between_the_limits"),
-    "C_WrapKey": ("a key under another", CIPHER, "keys_wrap_and_unwrap_with_every_mechanism"),
-    "C_UnwrapKey": ("and back", CIPHER, "keys_wrap_and_unwrap_with_every_mechanism"),
+    "C_WrapKey": ("a key under another", WRAP, "keys_wrap_and_unwrap_with_every_mechanism"),
+    "C_UnwrapKey": ("and back", WRAP, "keys_wrap_and_unwrap_with_every_mechanism"),
     "C_DeriveKey": ("a key out of another", DERIVE, "ecdh_agrees_with_openssl_in_every_form_of_the_point"),
     "C_SeedRandom": ("CKR_RANDOM_SEED_NOT_SUPPORTED", SESSION, "random_bytes_differ"),
     "C_GenerateRandom": ("random bytes of a node", SESSION, "random_bytes_differ"),
@@ -101,7 +102,7 @@ FUNCTIONS = {
     "C_GetInterfaceList": ("3.0 and 2.40", MODULE, "interfaces_are_found_by_name_version_and_flags"),
     "C_GetInterface": ("one of them", MODULE, "interfaces_are_found_by_name_version_and_flags"),
     "C_LoginUser": ("C_Login with the user's name by itself", SESSION, "login_user_takes_the_name_on_its_own"),
-    "C_SessionCancel": ("ends operations", SIGN, "operations_are_cancelled_by_flags_or_by_a_null_mechanism"),
+    "C_SessionCancel": ("ends operations", OPERATION, "operations_are_cancelled_by_flags_or_by_a_null_mechanism"),
     "C_MessageEncryptInit": ("begins; nothing travels", MESSAGE, "many_messages_go_under_one_init"),
     "C_EncryptMessage": ("one request a message", MESSAGE, "many_messages_go_under_one_init"),
     "C_EncryptMessageBegin": ("begins one in parts", MESSAGE, "messages_go_in_parts"),

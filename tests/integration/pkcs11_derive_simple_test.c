@@ -11,14 +11,6 @@
 
 #define OPEN TEMPLATE(A_FALSE(CKA_SENSITIVE), A_TRUE(CKA_EXTRACTABLE))
 
-static void assert_value(CK_OBJECT_HANDLE key, const void *expected, CK_ULONG len)
-{
-    CK_BYTE value[ROOM];
-
-    assert_int_equal(value_of(key, CKA_VALUE, value, sizeof(value)), len);
-    assert_memory_equal(value, expected, len);
-}
-
 static CK_OBJECT_HANDLE sensitive_base(CK_ULONG len)
 {
     CK_OBJECT_HANDLE base;

@@ -16,15 +16,6 @@
     TEMPLATE(A_NUMBER(CKA_CLASS, CKO_SECRET_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_GENERIC_SECRET), A_FALSE(CKA_SENSITIVE),  \
              A_TRUE(CKA_EXTRACTABLE))
 
-static void assert_value(CK_OBJECT_HANDLE key, const void *expected, CK_ULONG len)
-{
-    CK_BYTE value[ROOM];
-
-    assert_int_equal(value_of(key, CKA_VALUE, value, sizeof(value)), len);
-    assert_memory_equal(value, expected, len);
-    assert_int_equal(number_of(key, CKA_VALUE_LEN), len);
-}
-
 /* --- key agreement --- */
 
 static size_t openssl_agrees(EVP_PKEY *ours, EVP_PKEY *theirs, CK_BYTE *secret)

@@ -411,3 +411,71 @@ void expect_child(pid_t child)
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
 }
+
+CK_OBJECT_HANDLE labelled_data(CK_BBOOL token, const char *label)
+{
+    CK_OBJECT_HANDLE object;
+
+    FINE(p11->C_CreateObject(session,
+                             TEMPLATE(A_NUMBER(CKA_CLASS, CKO_DATA), A_BYTES(CKA_TOKEN, &token, 1),
+                                      A_BYTES(CKA_LABEL, label, strlen(label)), A_TEXT(CKA_VALUE, "some data"),
+                                      A_TEXT(CKA_APPLICATION, "test")),
+                             &object));
+    return object;
+}
+
+CK_RV ask_for(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
+{
+    CK_BYTE value[RESULT_ROOM];
+    CK_ATTRIBUTE wanted = {type, value, sizeof(value)};
+    CK_RV rv = p11->C_GetAttributeValue(session, object, &wanted, 1);
+
+    /* A call that never came to the attributes leaves them as they were. */
+    assert_true(rv == CKR_OK || rv == CKR_OBJECT_HANDLE_INVALID || wanted.ulValueLen == CK_UNAVAILABLE_INFORMATION);
+    return rv;
+}
+
+void assert_value(CK_OBJECT_HANDLE key, const void *expected, CK_ULONG len)
+{
+    CK_BYTE value[RESULT_ROOM];
+
+    assert_int_equal(value_of(key, CKA_VALUE, value, sizeof(value)), len);
+    assert_memory_equal(value, expected, len);
+}
+
+/* --- operations in one part --- */
+
+CK_ULONG sign_at_once(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *signature)
+{
+    CK_ULONG signature_len = RESULT_ROOM;
+
+    FINE(p11->C_SignInit(session, mechanism, key));
+    FINE(p11->C_Sign(session, (CK_BYTE *)data, len, signature, &signature_len));
+    return signature_len;
+}
+
+CK_RV verify_at_once(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len,
+                     const CK_BYTE *signature, CK_ULONG signature_len)
+{
+    CK_RV rv = p11->C_VerifyInit(session, mechanism, key);
+
+    return rv == CKR_OK ? p11->C_Verify(session, (CK_BYTE *)data, len, (CK_BYTE *)signature, signature_len) : rv;
+}
+
+CK_RV encrypt_at_once(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *out,
+                      CK_ULONG *out_len)
+{
+    CK_RV rv = p11->C_EncryptInit(session, mechanism, key);
+
+    *out_len = RESULT_ROOM;
+    return rv == CKR_OK ? p11->C_Encrypt(session, (CK_BYTE *)data, len, out, out_len) : rv;
+}
+
+CK_RV decrypt_at_once(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *out,
+                      CK_ULONG *out_len)
+{
+    CK_RV rv = p11->C_DecryptInit(session, mechanism, key);
+
+    *out_len = RESULT_ROOM;
+    return rv == CKR_OK ? p11->C_Decrypt(session, (CK_BYTE *)data, len, out, out_len) : rv;
+}

@@ -112,6 +112,29 @@ CK_ULONG value_of(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, void *value, 
 CK_ULONG number_of(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 bool flag_of(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 
+#define RESULT_ROOM 4096
+
+/** A data object of this name. */
+CK_OBJECT_HANDLE labelled_data(CK_BBOOL token, const char *label);
+
+/** What C_GetAttributeValue says of one attribute. */
+CK_RV ask_for(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+
+/** Fails the test unless it is the value. */
+void assert_value(CK_OBJECT_HANDLE key, const void *expected, CK_ULONG len);
+
+/* --- operations in one part: results have room for RESULT_ROOM bytes --- */
+
+/** The length of what came out. */
+CK_ULONG sign_at_once(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len,
+                      CK_BYTE *signature);
+CK_RV verify_at_once(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len,
+                     const CK_BYTE *signature, CK_ULONG signature_len);
+CK_RV encrypt_at_once(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *out,
+                      CK_ULONG *out_len);
+CK_RV decrypt_at_once(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *out,
+                      CK_ULONG *out_len);
+
 /** A public key for OpenSSL, by CKA_PUBLIC_KEY_INFO. */
 EVP_PKEY *openssl_key(CK_OBJECT_HANDLE public_key);
 

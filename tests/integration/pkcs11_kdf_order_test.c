@@ -1,53 +1,11 @@
 /* The order of the pieces that SP 800-108 hashes: iteration variable and counter stand anywhere among them
  * (PKCS#11 3.0, 2.42). What comes out is compared with the definitions, computed here with OpenSSL's HMAC, or with
  * known answers. */
-#include "pkcs11_fixture.h"
+#include "pkcs11_kdf_text.h"
 
 #include <stdio.h>
 
-#define SEGMENT 32 /* HMAC-SHA-256 */
-#define ROOM    256
-
-static const CK_BYTE KEY[32] = "a base key of thirty-two bytes.";
-
-#define OPEN_SECRET(len)                                                                                               \
-    A_NUMBER(CKA_CLASS, CKO_SECRET_KEY), A_NUMBER(CKA_KEY_TYPE, CKK_GENERIC_SECRET), A_NUMBER(CKA_VALUE_LEN, len),     \
-        A_FALSE(CKA_SENSITIVE), A_TRUE(CKA_EXTRACTABLE)
-
-static void assert_value(CK_OBJECT_HANDLE key, const void *expected, CK_ULONG len)
-{
-    CK_BYTE value[ROOM];
-
-    assert_int_equal(value_of(key, CKA_VALUE, value, sizeof(value)), len);
-    assert_memory_equal(value, expected, len);
-}
-
 /* --- the definitions --- */
-
-struct text {
-    CK_BYTE bytes[ROOM];
-    size_t len;
-};
-
-static void put(struct text *text, const void *bytes, size_t len)
-{
-    memcpy(text->bytes + text->len, bytes, len);
-    text->len += len;
-}
-
-static void prf(const struct text *text, CK_BYTE out[SEGMENT])
-{
-    assert_non_null(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, KEY, 32, text->bytes, text->len, out, SEGMENT, NULL));
-}
-
-static void put_number(struct text *text, uint64_t number, unsigned len, bool little_endian)
-{
-    for (unsigned i = 0; i < len; i++) {
-        unsigned at = little_endian ? i : len - 1 - i;
-
-        text->bytes[text->len++] = (CK_BYTE)(number >> 8 * at);
-    }
-}
 
 /* Pieces in the order of a text: a byte for itself, i for the counter of 16 bits, v for the iteration variable. */
 static CK_ULONG pieces_of(const char *order, CK_SP800_108_COUNTER_FORMAT *counter, CK_PRF_DATA_PARAM *parts)

@@ -1,38 +1,10 @@
 /* ML-KEM and ML-DSA (FIPS 203, FIPS 204) and the functions of PKCS#11 3.2: where the node's OpenSSL has them, compared
  * with that which the test runs with; where it does not (before 3.5), that they are refused. */
+#include "cryptoki_later.h"
 #include "pkcs11_fixture.h"
 
 #include <openssl/core_names.h>
 #include <openssl/params.h>
-
-/* PKCS#11 3.2 */
-#ifndef CKM_ML_KEM
-#define CKM_ML_KEM_KEY_PAIR_GEN 0x0000000FUL
-#define CKM_ML_KEM              0x00000017UL
-#endif
-#ifndef CKM_ML_DSA
-#define CKM_ML_DSA_KEY_PAIR_GEN 0x0000001CUL
-#define CKM_ML_DSA              0x0000001DUL
-#endif
-#ifndef CKK_ML_KEM
-#define CKK_ML_KEM 0x00000049UL
-#endif
-#ifndef CKK_ML_DSA
-#define CKK_ML_DSA 0x0000004AUL
-#endif
-#ifndef CKA_PARAMETER_SET
-#define CKA_PARAMETER_SET 0x0000061DUL
-#endif
-#ifndef CKA_ENCAPSULATE
-#define CKA_ENCAPSULATE 0x00000633UL
-#define CKA_DECAPSULATE 0x00000634UL
-#endif
-#ifndef CKA_SEED
-#define CKA_SEED 0x00000637UL
-#endif
-#ifndef CKR_SESSION_ASYNC_NOT_SUPPORTED
-#define CKR_SESSION_ASYNC_NOT_SUPPORTED 0x00000205UL
-#endif
 
 #define ROOM 8192
 

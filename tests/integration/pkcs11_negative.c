@@ -35,41 +35,6 @@ bool is_offered(const struct row *row)
 
 /* --- uses --- */
 
-CK_ULONG sign(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *signature)
-{
-    CK_ULONG signature_len = ROOM;
-
-    FINE(p11->C_SignInit(session, mechanism, key));
-    FINE(p11->C_Sign(session, (CK_BYTE *)data, len, signature, &signature_len));
-    return signature_len;
-}
-
-CK_RV verify(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, const CK_BYTE *signature,
-             CK_ULONG signature_len)
-{
-    CK_RV rv = p11->C_VerifyInit(session, mechanism, key);
-
-    return rv == CKR_OK ? p11->C_Verify(session, (CK_BYTE *)data, len, (CK_BYTE *)signature, signature_len) : rv;
-}
-
-CK_RV encrypt(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *out,
-              CK_ULONG *out_len)
-{
-    CK_RV rv = p11->C_EncryptInit(session, mechanism, key);
-
-    *out_len = ROOM;
-    return rv == CKR_OK ? p11->C_Encrypt(session, (CK_BYTE *)data, len, out, out_len) : rv;
-}
-
-CK_RV decrypt(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *out,
-              CK_ULONG *out_len)
-{
-    CK_RV rv = p11->C_DecryptInit(session, mechanism, key);
-
-    *out_len = ROOM;
-    return rv == CKR_OK ? p11->C_Decrypt(session, (CK_BYTE *)data, len, out, out_len) : rv;
-}
-
 CK_RV unwrap(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE under, const CK_BYTE *wrapped, CK_ULONG len)
 {
     CK_OBJECT_HANDLE made;

@@ -8,19 +8,8 @@
  * A mechanism with a use that no row has fails the run `complete`; the same rows name the tests in docs/pkcs11.md. */
 #pragma once
 
+#include "cryptoki_later.h"
 #include "pkcs11_fixture.h"
-
-#ifndef CKM_ML_DSA /* PKCS#11 3.2 */
-#define CKM_ML_KEM_KEY_PAIR_GEN 0x0000000FUL
-#define CKM_ML_DSA_KEY_PAIR_GEN 0x0000001CUL
-#define CKM_ML_DSA              0x0000001DUL
-#define CKK_ML_KEM              0x00000049UL
-#define CKK_ML_DSA              0x0000004AUL
-#define CKA_PARAMETER_SET       0x0000061DUL
-#endif
-#ifndef CKM_AES_KEY_WRAP_PKCS7 /* PKCS#11 3.1 */
-#define CKM_AES_KEY_WRAP_PKCS7 0x0000210CUL
-#endif
 
 #define SIGNS    (CKF_SIGN | CKF_VERIFY)
 #define RECOVERS (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER)
@@ -104,15 +93,8 @@ CK_OBJECT_HANDLE import_secret(CK_KEY_TYPE type, const void *value, CK_ULONG len
 
 /* --- uses, each at once --- */
 
-#define ROOM 4096
+#define ROOM RESULT_ROOM
 
-CK_ULONG sign(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *signature);
-CK_RV verify(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, const CK_BYTE *signature,
-             CK_ULONG signature_len);
-CK_RV encrypt(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *out,
-              CK_ULONG *out_len);
-CK_RV decrypt(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *out,
-              CK_ULONG *out_len);
 CK_RV unwrap(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE under, const CK_BYTE *wrapped, CK_ULONG len);
 
 /** Fails the test unless the call gave what was expected, and says which row it was. */

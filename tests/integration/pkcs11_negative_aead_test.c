@@ -51,7 +51,7 @@ static void refuses(const struct aead_row *row, CK_OBJECT_HANDLE key, CK_RV expe
     CK_ULONG out_len;
 
     memset(out, 0xee, sizeof(out));
-    ROW_RV(&row->row, expected, decrypt(MECHANISM_OF_ROW(&row->row), key, sealed, len, out, &out_len));
+    ROW_RV(&row->row, expected, decrypt_at_once(MECHANISM_OF_ROW(&row->row), key, sealed, len, out, &out_len));
     for (size_t i = 0; i < TEXT_LEN; i++)
         assert_int_equal(out[i], 0xee); /* nothing of what was not verified */
     ROW_RV(&row->row, CKR_OPERATION_NOT_INITIALIZED, p11->C_Decrypt(session, (CK_BYTE *)sealed, len, out, &out_len));
@@ -104,11 +104,11 @@ static void aeads_are_those_of_openssl_and_refuse_every_change(void **state)
         const struct aead_row *row = &ROWS[i];
         CK_MECHANISM *mechanism = MECHANISM_OF_ROW(&row->row);
 
-        ROW_RV(&row->row, CKR_OK, encrypt(mechanism, key, plain, TEXT_LEN, sealed, &len));
+        ROW_RV(&row->row, CKR_OK, encrypt_at_once(mechanism, key, plain, TEXT_LEN, sealed, &len));
         assert_int_equal(len, row->front + TEXT_LEN + 16);
         openssl_seals(row, row->front ? sealed : nonce, expected);
         assert_memory_equal(sealed + row->front, expected, TEXT_LEN + 16);
-        ROW_RV(&row->row, CKR_OK, decrypt(mechanism, key, sealed, len, back, &back_len));
+        ROW_RV(&row->row, CKR_OK, decrypt_at_once(mechanism, key, sealed, len, back, &back_len));
         assert_int_equal(back_len, TEXT_LEN);
         assert_memory_equal(back, plain, TEXT_LEN);
         changed_ciphertexts_are_refused(row, key, sealed, len);
@@ -142,8 +142,9 @@ static void other_associated_data_or_nonces_are_refused(void **state)
     for (size_t i = 0; i < N_ROWS; i++) {
         const struct row *row = &ROWS[i].row;
 
-        ROW_RV(row, CKR_OK, encrypt(MECHANISM_OF_ROW(row), key, plain, TEXT_LEN, sealed, &len));
-#define REFUSES(...) ROW_RV(row, CKR_ENCRYPTED_DATA_INVALID, decrypt(with(row, __VA_ARGS__), key, sealed, len, out, &n))
+        ROW_RV(row, CKR_OK, encrypt_at_once(MECHANISM_OF_ROW(row), key, plain, TEXT_LEN, sealed, &len));
+#define REFUSES(...)                                                                                                   \
+    ROW_RV(row, CKR_ENCRYPTED_DATA_INVALID, decrypt_at_once(with(row, __VA_ARGS__), key, sealed, len, out, &n))
         REFUSES(nonce, 12, NULL, 0, 16);
         REFUSES(nonce, 12, aad, sizeof(aad) - 1, 16);
         memcpy(changed, aad, sizeof(aad));
@@ -162,7 +163,7 @@ static void other_associated_data_or_nonces_are_refused(void **state)
         /* Associated data that became ciphertext, or the other way round. */
         memcpy(out, aad + sizeof(aad) - 1, 1);
         memcpy(out + 1, sealed, len);
-        CK_RV rv = decrypt(with(row, nonce, 12, aad, sizeof(aad) - 1, 16), key, out, len + 1, out, &n);
+        CK_RV rv = decrypt_at_once(with(row, nonce, 12, aad, sizeof(aad) - 1, 16), key, out, len + 1, out, &n);
         assert_true(rv == CKR_ENCRYPTED_DATA_INVALID ||
                     (row->type == CKM_AES_CCM && rv == CKR_ENCRYPTED_DATA_LEN_RANGE));
     }
@@ -188,13 +189,13 @@ static void tags_of_other_lengths_are_refused(void **state)
 
             ROW_RV(row, expected, p11->C_DecryptInit(session, mechanism, key));
             FINE(p11->C_SessionCancel(session, CKF_DECRYPT));
-            ROW_RV(row, expected, encrypt(mechanism, key, plain, TEXT_LEN, sealed, &len));
+            ROW_RV(row, expected, encrypt_at_once(mechanism, key, plain, TEXT_LEN, sealed, &len));
             if (!is_good)
                 continue;
             next++;
-            ROW_RV(row, CKR_OK, decrypt(mechanism, key, sealed, len, out, &n));
+            ROW_RV(row, CKR_OK, decrypt_at_once(mechanism, key, sealed, len, out, &n));
             sealed[len - 1] ^= 1;
-            ROW_RV(row, CKR_ENCRYPTED_DATA_INVALID, decrypt(mechanism, key, sealed, len, out, &n));
+            ROW_RV(row, CKR_ENCRYPTED_DATA_INVALID, decrypt_at_once(mechanism, key, sealed, len, out, &n));
         }
     }
     gcm.ulTagBits = 100;
@@ -239,13 +240,14 @@ static void ccm_of_another_length_than_announced_is_refused(void **state)
     CK_ULONG len, n;
 
     (void)state;
-    FINE(encrypt(MECHANISM_WITH(CKM_AES_CCM, ccm), key, plain, TEXT_LEN, sealed, &len));
+    FINE(encrypt_at_once(MECHANISM_WITH(CKM_AES_CCM, ccm), key, plain, TEXT_LEN, sealed, &len));
     for (size_t i = 0; i < sizeof(WRONG) / sizeof(WRONG[0]); i++) {
         CK_CCM_PARAMS wrong = ccm;
 
         wrong.ulDataLen = WRONG[i];
-        RV(CKR_DATA_LEN_RANGE, encrypt(MECHANISM_WITH(CKM_AES_CCM, wrong), key, plain, TEXT_LEN, out, &n));
-        RV(CKR_ENCRYPTED_DATA_LEN_RANGE, decrypt(MECHANISM_WITH(CKM_AES_CCM, wrong), key, sealed, len, out, &n));
+        RV(CKR_DATA_LEN_RANGE, encrypt_at_once(MECHANISM_WITH(CKM_AES_CCM, wrong), key, plain, TEXT_LEN, out, &n));
+        RV(CKR_ENCRYPTED_DATA_LEN_RANGE,
+           decrypt_at_once(MECHANISM_WITH(CKM_AES_CCM, wrong), key, sealed, len, out, &n));
     }
 }
 

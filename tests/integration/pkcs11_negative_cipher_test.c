@@ -62,7 +62,7 @@ static void known_answer(const struct cipher_row *row)
     if (!row->answer)
         return;
     CK_OBJECT_HANDLE key = import_secret(CKK_AES, KEY, sizeof(KEY), ENCRYPTS);
-    ROW_RV(&row->row, CKR_OK, encrypt(MECHANISM_OF_ROW(&row->row), key, BLOCK, sizeof(BLOCK), out, &len));
+    ROW_RV(&row->row, CKR_OK, encrypt_at_once(MECHANISM_OF_ROW(&row->row), key, BLOCK, sizeof(BLOCK), out, &len));
     assert_memory_equal(out, row->answer, 8);
 }
 
@@ -81,10 +81,10 @@ static void ciphers_give_the_known_answers_and_openssls(void **state)
         for (CK_ULONG n = row->block; n <= sizeof(data); n += row->padded ? 1 : row->block) {
             CK_ULONG expected_len = openssl_encrypt(row, row->padded, data, n, expected);
 
-            ROW_RV(&row->row, CKR_OK, encrypt(MECHANISM_OF_ROW(&row->row), key, data, n, out, &len));
+            ROW_RV(&row->row, CKR_OK, encrypt_at_once(MECHANISM_OF_ROW(&row->row), key, data, n, out, &len));
             assert_int_equal(len, expected_len);
             assert_memory_equal(out, expected, len);
-            ROW_RV(&row->row, CKR_OK, decrypt(MECHANISM_OF_ROW(&row->row), key, out, len, back, &len));
+            ROW_RV(&row->row, CKR_OK, decrypt_at_once(MECHANISM_OF_ROW(&row->row), key, out, len, back, &len));
             assert_int_equal(len, n);
             assert_memory_equal(back, data, n);
         }
@@ -123,15 +123,15 @@ static void lengths_that_are_no_whole_blocks_are_refused(void **state)
             if (len % row->block == 0)
                 continue;
             if (!row->padded) {
-                ROW_RV(&row->row, CKR_DATA_LEN_RANGE, encrypt(mechanism, key, data, len, out, &n));
+                ROW_RV(&row->row, CKR_DATA_LEN_RANGE, encrypt_at_once(mechanism, key, data, len, out, &n));
                 ROW_RV(&row->row, CKR_DATA_LEN_RANGE, two_steps(mechanism, key, false, data, len));
             }
-            ROW_RV(&row->row, CKR_ENCRYPTED_DATA_LEN_RANGE, decrypt(mechanism, key, data, len, out, &n));
+            ROW_RV(&row->row, CKR_ENCRYPTED_DATA_LEN_RANGE, decrypt_at_once(mechanism, key, data, len, out, &n));
             ROW_RV(&row->row, CKR_ENCRYPTED_DATA_LEN_RANGE, two_steps(mechanism, key, true, data, len));
         }
         /* A padding is at least one byte: nothing is no ciphertext. */
         if (row->padded)
-            ROW_RV(&row->row, CKR_ENCRYPTED_DATA_LEN_RANGE, decrypt(mechanism, key, data, 0, out, &n));
+            ROW_RV(&row->row, CKR_ENCRYPTED_DATA_LEN_RANGE, decrypt_at_once(mechanism, key, data, 0, out, &n));
     }
 }
 
@@ -194,7 +194,7 @@ static void every_wrong_padding_gets_the_same_answer(void **state)
             write_padding(data + 32 - row->block, row->block, way);
             assert_int_equal(openssl_encrypt(row, false, data, sizeof(data), wrong), sizeof(data));
             memset(out, 0xee, sizeof(out));
-            ROW_RV(&row->row, CKR_ENCRYPTED_DATA_INVALID, decrypt(mechanism, key, wrong, 32, out, &len));
+            ROW_RV(&row->row, CKR_ENCRYPTED_DATA_INVALID, decrypt_at_once(mechanism, key, wrong, 32, out, &len));
             assert_int_equal(out[0], 0xee); /* nothing of what did not check */
             ROW_RV(&row->row, CKR_OPERATION_NOT_INITIALIZED, p11->C_Decrypt(session, wrong, 32, out, &len));
             ROW_RV(&row->row, CKR_ENCRYPTED_DATA_INVALID, two_steps(mechanism, key, true, wrong, 32));
@@ -217,7 +217,7 @@ static void paddings_of_every_length_are_taken(void **state)
 
             memset(data + 32 - n, (int)n, n);
             openssl_encrypt(row, false, data, sizeof(data), sealed);
-            ROW_RV(&row->row, CKR_OK, decrypt(MECHANISM_OF_ROW(&row->row), key, sealed, 32, out, &len));
+            ROW_RV(&row->row, CKR_OK, decrypt_at_once(MECHANISM_OF_ROW(&row->row), key, sealed, 32, out, &len));
             assert_int_equal(len, 32 - n);
         }
     }
@@ -244,9 +244,9 @@ static void counters_of_no_or_too_many_bits_are_refused(void **state)
         CK_AES_CTR_PARAMS last = {bits, {0}};
 
         memset(last.cb, 0xff, sizeof(last.cb));
-        RV(CKR_OK, encrypt(MECHANISM_WITH(CKM_AES_CTR, last), key, data, 16, out, &len));
-        RV(CKR_DATA_LEN_RANGE, encrypt(MECHANISM_WITH(CKM_AES_CTR, last), key, data, 17, out, &len));
-        RV(CKR_ENCRYPTED_DATA_LEN_RANGE, decrypt(MECHANISM_WITH(CKM_AES_CTR, last), key, data, 17, out, &len));
+        RV(CKR_OK, encrypt_at_once(MECHANISM_WITH(CKM_AES_CTR, last), key, data, 16, out, &len));
+        RV(CKR_DATA_LEN_RANGE, encrypt_at_once(MECHANISM_WITH(CKM_AES_CTR, last), key, data, 17, out, &len));
+        RV(CKR_ENCRYPTED_DATA_LEN_RANGE, decrypt_at_once(MECHANISM_WITH(CKM_AES_CTR, last), key, data, 17, out, &len));
     }
 }
 

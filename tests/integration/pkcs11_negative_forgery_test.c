@@ -49,7 +49,7 @@ static void check_block(CK_OBJECT_HANDLE key, CK_RV expected, const CK_BYTE *blo
     CK_BYTE signature[N];
 
     raw_rsa(block, signature);
-    RV(expected, verify(MECHANISM(CKM_SHA256_RSA_PKCS), key, TEXT("message"), signature, N));
+    RV(expected, verify_at_once(MECHANISM(CKM_SHA256_RSA_PKCS), key, TEXT("message"), signature, N));
 }
 
 static void paddings_of_pkcs1_that_are_not_exact_are_refused(void **state)
@@ -108,12 +108,12 @@ static void numbers_that_are_no_rsa_signatures_are_refused(void **state)
 
             assert_true(below > 0 ? BN_sub_word(number, 1) : BN_add_word(number, (BN_ULONG)-below));
             BN_bn2binpad(number, bytes, N);
-            RV(CKR_SIGNATURE_INVALID, verify(&mechanisms[i], key, TEXT("message"), bytes, N));
+            RV(CKR_SIGNATURE_INVALID, verify_at_once(&mechanisms[i], key, TEXT("message"), bytes, N));
             BN_free(number);
         }
         memset(bytes, 0, N);
         for (bytes[N - 1] = 0; bytes[N - 1] <= 2; bytes[N - 1]++)
-            RV(CKR_SIGNATURE_INVALID, verify(&mechanisms[i], key, TEXT("message"), bytes, N));
+            RV(CKR_SIGNATURE_INVALID, verify_at_once(&mechanisms[i], key, TEXT("message"), bytes, N));
         /* A good one and the modulus, as far as it fits into as many bytes. */
         BIGNUM *sum;
         int tries = 0;
@@ -121,7 +121,7 @@ static void numbers_that_are_no_rsa_signatures_are_refused(void **state)
         do {
             CK_BYTE text[1] = {(CK_BYTE)tries};
 
-            assert_int_equal(sign(&mechanisms[i], private_key, text, 1, bytes), N);
+            assert_int_equal(sign_at_once(&mechanisms[i], private_key, text, 1, bytes), N);
             sum = BN_bin2bn(bytes, N, NULL);
             assert_true(BN_add(sum, sum, modulus));
             if (BN_num_bytes(sum) == N)
@@ -131,7 +131,7 @@ static void numbers_that_are_no_rsa_signatures_are_refused(void **state)
         } while (++tries < 40);
         if (sum) {
             BN_bn2binpad(sum, bytes, N);
-            RV(CKR_SIGNATURE_INVALID, verify(&mechanisms[i], key, (CK_BYTE[]){(CK_BYTE)tries}, 1, bytes, N));
+            RV(CKR_SIGNATURE_INVALID, verify_at_once(&mechanisms[i], key, (CK_BYTE[]){(CK_BYTE)tries}, 1, bytes, N));
         }
         BN_free(sum);
     }
@@ -146,8 +146,8 @@ static void numbers_that_are_no_ecdsa_signatures_are_refused(void **state)
     CK_BYTE good[ROOM], wrong[2 * HALF], edges[6][HALF] = {{0}};
 
     (void)state;
-    assert_int_equal(sign(MECHANISM(CKM_ECDSA_SHA256), private_key, TEXT("message"), good), 2 * HALF);
-    FINE(verify(MECHANISM(CKM_ECDSA_SHA256), key, TEXT("message"), good, 2 * HALF));
+    assert_int_equal(sign_at_once(MECHANISM(CKM_ECDSA_SHA256), private_key, TEXT("message"), good), 2 * HALF);
+    FINE(verify_at_once(MECHANISM(CKM_ECDSA_SHA256), key, TEXT("message"), good, 2 * HALF));
     edges[1][HALF - 1] = 1;
     memcpy(edges[2], P256_ORDER, HALF); /* n, n - 1, n + 1 */
     memcpy(edges[3], P256_ORDER, HALF);
@@ -161,13 +161,14 @@ static void numbers_that_are_no_ecdsa_signatures_are_refused(void **state)
                 continue;
             memcpy(wrong, r < 6 ? edges[r] : good, HALF);
             memcpy(wrong + HALF, s < 6 ? edges[s] : good + HALF, HALF);
-            RV(CKR_SIGNATURE_INVALID, verify(MECHANISM(CKM_ECDSA_SHA256), key, TEXT("message"), wrong, 2 * HALF));
+            RV(CKR_SIGNATURE_INVALID,
+               verify_at_once(MECHANISM(CKM_ECDSA_SHA256), key, TEXT("message"), wrong, 2 * HALF));
             /* A digest of zeros makes r the only thing that counts. */
-            RV(CKR_SIGNATURE_INVALID, verify(MECHANISM(CKM_ECDSA), key, edges[0], HALF, wrong, 2 * HALF));
+            RV(CKR_SIGNATURE_INVALID, verify_at_once(MECHANISM(CKM_ECDSA), key, edges[0], HALF, wrong, 2 * HALF));
         }
     memcpy(wrong, good + HALF, HALF);
     memcpy(wrong + HALF, good, HALF);
-    RV(CKR_SIGNATURE_INVALID, verify(MECHANISM(CKM_ECDSA_SHA256), key, TEXT("message"), wrong, 2 * HALF));
+    RV(CKR_SIGNATURE_INVALID, verify_at_once(MECHANISM(CKM_ECDSA_SHA256), key, TEXT("message"), wrong, 2 * HALF));
 }
 
 /* FIPS 186-5 has -s beside s; what makes it unique is no part of ECDSA. A digest of no bytes is none. */
@@ -179,14 +180,14 @@ static void the_other_s_of_ecdsa_verifies_and_an_empty_digest_does_not(void **st
     CK_ULONG len = ROOM;
 
     (void)state;
-    (void)sign(MECHANISM(CKM_ECDSA_SHA256), private_key, TEXT("message"), signature);
+    (void)sign_at_once(MECHANISM(CKM_ECDSA_SHA256), private_key, TEXT("message"), signature);
     BIGNUM *s = BN_bin2bn(signature + HALF, HALF, NULL);
     assert_true(BN_sub(s, order, s));
     BN_bn2binpad(s, signature + HALF, HALF);
-    FINE(verify(MECHANISM(CKM_ECDSA_SHA256), key, TEXT("message"), signature, 2 * HALF));
+    FINE(verify_at_once(MECHANISM(CKM_ECDSA_SHA256), key, TEXT("message"), signature, 2 * HALF));
     BN_free(s);
     BN_free(order);
-    RV(CKR_DATA_LEN_RANGE, verify(MECHANISM(CKM_ECDSA), key, NULL, 0, signature, 2 * HALF));
+    RV(CKR_DATA_LEN_RANGE, verify_at_once(MECHANISM(CKM_ECDSA), key, NULL, 0, signature, 2 * HALF));
     FINE(p11->C_SignInit(session, MECHANISM(CKM_ECDSA), private_key));
     RV(CKR_DATA_LEN_RANGE, p11->C_Sign(session, NULL, 0, out, &len));
 }
@@ -204,31 +205,31 @@ static void eddsa_signatures_of_another_form_are_refused(void **state)
     CK_BYTE good[ROOM], wrong[2 * HALF];
 
     (void)state;
-    assert_int_equal(sign(eddsa, private_key, TEXT("message"), good), 2 * HALF);
-    FINE(verify(eddsa, key, TEXT("message"), good, 2 * HALF));
+    assert_int_equal(sign_at_once(eddsa, private_key, TEXT("message"), good), 2 * HALF);
+    FINE(verify_at_once(eddsa, key, TEXT("message"), good, 2 * HALF));
     memcpy(wrong, good, sizeof(wrong));
     for (unsigned i = 0, carry = 0; i < HALF; i++) {
         carry += good[HALF + i] + L[i];
         wrong[HALF + i] = (CK_BYTE)carry;
         carry >>= 8;
     }
-    RV(CKR_SIGNATURE_INVALID, verify(eddsa, key, TEXT("message"), wrong, 2 * HALF)); /* S + L */
+    RV(CKR_SIGNATURE_INVALID, verify_at_once(eddsa, key, TEXT("message"), wrong, 2 * HALF)); /* S + L */
     for (unsigned bit = 5; bit < 8; bit++) {
         memcpy(wrong, good, sizeof(wrong));
         wrong[2 * HALF - 1] |= (CK_BYTE)(1 << bit);
-        RV(CKR_SIGNATURE_INVALID, verify(eddsa, key, TEXT("message"), wrong, 2 * HALF));
+        RV(CKR_SIGNATURE_INVALID, verify_at_once(eddsa, key, TEXT("message"), wrong, 2 * HALF));
     }
     memcpy(wrong, good, sizeof(wrong));
     memcpy(wrong + HALF, L, HALF); /* zero, but written as L */
-    RV(CKR_SIGNATURE_INVALID, verify(eddsa, key, TEXT("message"), wrong, 2 * HALF));
+    RV(CKR_SIGNATURE_INVALID, verify_at_once(eddsa, key, TEXT("message"), wrong, 2 * HALF));
     memset(wrong, 0, sizeof(wrong));
     wrong[0] = 1; /* the neutral point, S = 0 */
-    RV(CKR_SIGNATURE_INVALID, verify(eddsa, key, TEXT("message"), wrong, 2 * HALF));
+    RV(CKR_SIGNATURE_INVALID, verify_at_once(eddsa, key, TEXT("message"), wrong, 2 * HALF));
     memcpy(wrong, good, sizeof(wrong));
     wrong[HALF - 1] ^= 0x80; /* the other x of R */
-    RV(CKR_SIGNATURE_INVALID, verify(eddsa, key, TEXT("message"), wrong, 2 * HALF));
+    RV(CKR_SIGNATURE_INVALID, verify_at_once(eddsa, key, TEXT("message"), wrong, 2 * HALF));
     memset(wrong, 0xff, HALF); /* y beyond the field */
-    RV(CKR_SIGNATURE_INVALID, verify(eddsa, key, TEXT("message"), wrong, 2 * HALF));
+    RV(CKR_SIGNATURE_INVALID, verify_at_once(eddsa, key, TEXT("message"), wrong, 2 * HALF));
 }
 
 static const struct CMUnitTest TESTS[] = {

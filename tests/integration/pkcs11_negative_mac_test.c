@@ -58,7 +58,7 @@ static void openssl_mac(const struct mac_row *row, const CK_BYTE *data, CK_ULONG
 static void verify_refuses(const struct mac_row *row, CK_OBJECT_HANDLE key, CK_RV expected, const CK_BYTE *mac,
                            CK_ULONG len)
 {
-    ROW_RV(&row->row, expected, verify(MECHANISM_OF_ROW(&row->row), key, MESSAGE, mac, len));
+    ROW_RV(&row->row, expected, verify_at_once(MECHANISM_OF_ROW(&row->row), key, MESSAGE, mac, len));
     ROW_RV(&row->row, CKR_OK, p11->C_VerifyInit(session, MECHANISM_OF_ROW(&row->row), key));
     ROW_RV(&row->row, CKR_OK, p11->C_VerifyUpdate(session, MESSAGE));
     ROW_RV(&row->row, expected, p11->C_VerifyFinal(session, (CK_BYTE *)mac, len));
@@ -90,12 +90,12 @@ static void changed_messages_are_refused(const struct mac_row *row, CK_OBJECT_HA
     CK_MECHANISM *mechanism = MECHANISM_OF_ROW(&row->row);
 
     memcpy(other, message, sizeof(message));
-    ROW_RV(&row->row, CKR_SIGNATURE_INVALID, verify(mechanism, key, other, MESSAGE_LEN + 1, mac, row->len));
-    ROW_RV(&row->row, CKR_SIGNATURE_INVALID, verify(mechanism, key, other, MESSAGE_LEN - 1, mac, row->len));
-    ROW_RV(&row->row, CKR_SIGNATURE_INVALID, verify(mechanism, key, other, 0, mac, row->len));
+    ROW_RV(&row->row, CKR_SIGNATURE_INVALID, verify_at_once(mechanism, key, other, MESSAGE_LEN + 1, mac, row->len));
+    ROW_RV(&row->row, CKR_SIGNATURE_INVALID, verify_at_once(mechanism, key, other, MESSAGE_LEN - 1, mac, row->len));
+    ROW_RV(&row->row, CKR_SIGNATURE_INVALID, verify_at_once(mechanism, key, other, 0, mac, row->len));
     for (size_t i = 0; i < MESSAGE_LEN; i += 9) {
         other[i] ^= 0x80;
-        ROW_RV(&row->row, CKR_SIGNATURE_INVALID, verify(mechanism, key, other, MESSAGE_LEN, mac, row->len));
+        ROW_RV(&row->row, CKR_SIGNATURE_INVALID, verify_at_once(mechanism, key, other, MESSAGE_LEN, mac, row->len));
         other[i] ^= 0x80;
     }
 }
@@ -109,17 +109,17 @@ static void macs_of_others_are_refused(const struct mac_row *row, CK_OBJECT_HAND
     memcpy(value, SECRET_VALUE, 32);
     value[31] ^= 1;
     CK_OBJECT_HANDLE other = import_secret(row->md ? CKK_GENERIC_SECRET : CKK_AES, value, 32, SIGNS);
-    ROW_RV(its, CKR_SIGNATURE_INVALID, verify(MECHANISM_OF_ROW(its), other, MESSAGE, good, row->len));
+    ROW_RV(its, CKR_SIGNATURE_INVALID, verify_at_once(MECHANISM_OF_ROW(its), other, MESSAGE, good, row->len));
     if (row->md) {
         CK_MECHANISM mechanism = {row->other, (void *)its->params, its->params_len};
 
-        (void)sign(&mechanism, key, MESSAGE, mac);
-        CK_RV rv = verify(MECHANISM_OF_ROW(its), key, MESSAGE, mac, row->len);
+        (void)sign_at_once(&mechanism, key, MESSAGE, mac);
+        CK_RV rv = verify_at_once(MECHANISM_OF_ROW(its), key, MESSAGE, mac, row->len);
         ROW_RV(its, CKR_SIGNATURE_INVALID, rv);
     }
     if (its->type == CKM_AES_GMAC)
         ROW_RV(its, CKR_SIGNATURE_INVALID,
-               verify(MECHANISM_WITH(CKM_AES_GMAC, other_nonce), key, MESSAGE, good, row->len));
+               verify_at_once(MECHANISM_WITH(CKM_AES_GMAC, other_nonce), key, MESSAGE, good, row->len));
 }
 
 static void macs_are_those_of_openssl_and_nothing_else_verifies(void **state)
@@ -132,9 +132,9 @@ static void macs_are_those_of_openssl_and_nothing_else_verifies(void **state)
         CK_OBJECT_HANDLE key = key_for(row->row.key, SIGNS);
 
         openssl_mac(row, MESSAGE, expected);
-        assert_int_equal(sign(MECHANISM_OF_ROW(&row->row), key, MESSAGE, mac), row->len);
+        assert_int_equal(sign_at_once(MECHANISM_OF_ROW(&row->row), key, MESSAGE, mac), row->len);
         assert_memory_equal(mac, expected, row->len);
-        ROW_RV(&row->row, CKR_OK, verify(MECHANISM_OF_ROW(&row->row), key, MESSAGE, expected, row->len));
+        ROW_RV(&row->row, CKR_OK, verify_at_once(MECHANISM_OF_ROW(&row->row), key, MESSAGE, expected, row->len));
         changed_macs_are_refused(row, key, expected);
         changed_messages_are_refused(row, key, expected);
         macs_of_others_are_refused(row, key, expected);
@@ -157,7 +157,7 @@ static void hmac_gives_the_known_answers_with_a_short_key(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(ANSWERS) / sizeof(ANSWERS[0]); i++) {
-        (void)sign(MECHANISM(ANSWERS[i].type), key, MESSAGE, mac);
+        (void)sign_at_once(MECHANISM(ANSWERS[i].type), key, MESSAGE, mac);
         assert_memory_equal(mac, ANSWERS[i].mac, 8);
     }
 }
@@ -185,10 +185,10 @@ static void general_lengths_out_of_range_are_refused(void **state)
         for (CK_MAC_GENERAL_PARAMS len = 4; len <= row->full; len++) {
             CK_MECHANISM *mechanism = MECHANISM_WITH(row->row.type, len);
 
-            assert_int_equal(sign(mechanism, key, MESSAGE, mac), len);
+            assert_int_equal(sign_at_once(mechanism, key, MESSAGE, mac), len);
             assert_memory_equal(mac, expected, len);
             expected[len - 1] ^= 1;
-            ROW_RV(&row->row, CKR_SIGNATURE_INVALID, verify(mechanism, key, MESSAGE, expected, len));
+            ROW_RV(&row->row, CKR_SIGNATURE_INVALID, verify_at_once(mechanism, key, MESSAGE, expected, len));
             expected[len - 1] ^= 1;
         }
     }

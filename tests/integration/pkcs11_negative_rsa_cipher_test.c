@@ -67,10 +67,10 @@ static void rsa_ciphertexts_go_both_ways_with_openssl(void **state)
 
         memcpy(data + data_len - sizeof(plain), plain, sizeof(plain));
         openssl_encrypts(PADDINGS[i], data, data_len, theirs);
-        ROW_RV(&ROWS[i], CKR_OK, decrypt(MECHANISM_OF_ROW(&ROWS[i]), private_key, theirs, N, back, &len));
+        ROW_RV(&ROWS[i], CKR_OK, decrypt_at_once(MECHANISM_OF_ROW(&ROWS[i]), private_key, theirs, N, back, &len));
         assert_int_equal(len, data_len);
         assert_memory_equal(back, data, len);
-        ROW_RV(&ROWS[i], CKR_OK, encrypt(MECHANISM_OF_ROW(&ROWS[i]), public_key, data, data_len, ours, &len));
+        ROW_RV(&ROWS[i], CKR_OK, encrypt_at_once(MECHANISM_OF_ROW(&ROWS[i]), public_key, data, data_len, ours, &len));
         openssl_decrypts(PADDINGS[i], ours, data, data_len);
     }
 }
@@ -86,13 +86,13 @@ static void lengths_that_the_modulus_does_not_allow_are_refused(void **state)
         const struct row *row = &ROWS[i];
         static const CK_ULONG LENGTHS[] = {0, 1, N / 2, N - 1, N + 1, N + 16};
 
-        ROW_RV(row, CKR_OK, encrypt(MECHANISM_OF_ROW(row), public_key, data, N - OVERHEAD[i], out, &len));
+        ROW_RV(row, CKR_OK, encrypt_at_once(MECHANISM_OF_ROW(row), public_key, data, N - OVERHEAD[i], out, &len));
         ROW_RV(row, CKR_DATA_LEN_RANGE,
-               encrypt(MECHANISM_OF_ROW(row), public_key, data, N - OVERHEAD[i] + 1, out, &len));
-        ROW_RV(row, CKR_DATA_LEN_RANGE, encrypt(MECHANISM_OF_ROW(row), public_key, data, N + 16, out, &len));
+               encrypt_at_once(MECHANISM_OF_ROW(row), public_key, data, N - OVERHEAD[i] + 1, out, &len));
+        ROW_RV(row, CKR_DATA_LEN_RANGE, encrypt_at_once(MECHANISM_OF_ROW(row), public_key, data, N + 16, out, &len));
         for (size_t k = 0; k < sizeof(LENGTHS) / sizeof(LENGTHS[0]); k++)
             ROW_RV(row, CKR_ENCRYPTED_DATA_LEN_RANGE,
-                   decrypt(MECHANISM_OF_ROW(row), private_key, data, LENGTHS[k], out, &len));
+                   decrypt_at_once(MECHANISM_OF_ROW(row), private_key, data, LENGTHS[k], out, &len));
     }
 }
 
@@ -104,7 +104,7 @@ static CK_RV answer(const struct row *row, CK_OBJECT_HANDLE key, const CK_BYTE *
     CK_ULONG len;
 
     openssl_encrypts(RSA_NO_PADDING, block, N, sealed);
-    CK_RV rv = decrypt(MECHANISM_OF_ROW(row), key, sealed, N, out, &len);
+    CK_RV rv = decrypt_at_once(MECHANISM_OF_ROW(row), key, sealed, N, out, &len);
 
     if (rv == CKR_OK) {
         assert_int_equal(row->type, CKM_RSA_PKCS);
@@ -155,14 +155,16 @@ static void numbers_that_are_no_rsa_ciphertexts_are_refused(void **state)
     assert_true(EVP_PKEY_get_bn_param(openssl_pair(KEY_RSA), "n", &modulus));
     for (size_t i = 0; i < N_ROWS; i++) { /* RFC 8017, 5.1.2: from n on */
         BN_bn2binpad(modulus, bytes, N);
-        ROW_RV(&ROWS[i], CKR_ENCRYPTED_DATA_INVALID, decrypt(MECHANISM_OF_ROW(&ROWS[i]), key, bytes, N, out, &len));
+        ROW_RV(&ROWS[i], CKR_ENCRYPTED_DATA_INVALID,
+               decrypt_at_once(MECHANISM_OF_ROW(&ROWS[i]), key, bytes, N, out, &len));
         memset(bytes, 0xff, N);
-        ROW_RV(&ROWS[i], CKR_ENCRYPTED_DATA_INVALID, decrypt(MECHANISM_OF_ROW(&ROWS[i]), key, bytes, N, out, &len));
+        ROW_RV(&ROWS[i], CKR_ENCRYPTED_DATA_INVALID,
+               decrypt_at_once(MECHANISM_OF_ROW(&ROWS[i]), key, bytes, N, out, &len));
     }
     BN_bn2binpad(modulus, bytes, N);
-    RV(CKR_DATA_INVALID, encrypt(MECHANISM(CKM_RSA_X_509), public_key, bytes, N, out, &len));
+    RV(CKR_DATA_INVALID, encrypt_at_once(MECHANISM(CKM_RSA_X_509), public_key, bytes, N, out, &len));
     memset(bytes, 0xff, N);
-    RV(CKR_DATA_INVALID, encrypt(MECHANISM(CKM_RSA_X_509), public_key, bytes, N, out, &len));
+    RV(CKR_DATA_INVALID, encrypt_at_once(MECHANISM(CKM_RSA_X_509), public_key, bytes, N, out, &len));
     BN_free(modulus);
 }
 
@@ -177,13 +179,14 @@ static void raw_rsa_takes_numbers_without_their_zeros(void **state)
     (void)state;
     memcpy(data + N - sizeof(plain), plain, sizeof(plain));
     openssl_encrypts(RSA_NO_PADDING, data, N, expected);
-    FINE(encrypt(MECHANISM(CKM_RSA_X_509), public_key, plain, sizeof(plain), out, &len));
+    FINE(encrypt_at_once(MECHANISM(CKM_RSA_X_509), public_key, plain, sizeof(plain), out, &len));
     assert_int_equal(len, N);
     assert_memory_equal(out, expected, N);
-    assert_int_equal(sign(MECHANISM(CKM_RSA_X_509), private_key, plain, sizeof(plain), signature), N);
-    FINE(verify(MECHANISM(CKM_RSA_X_509), verifying, data, N, signature, N));
-    FINE(verify(MECHANISM(CKM_RSA_X_509), verifying, plain, sizeof(plain), signature, N));
-    RV(CKR_SIGNATURE_INVALID, verify(MECHANISM(CKM_RSA_X_509), verifying, plain, sizeof(plain) - 1, signature, N));
+    assert_int_equal(sign_at_once(MECHANISM(CKM_RSA_X_509), private_key, plain, sizeof(plain), signature), N);
+    FINE(verify_at_once(MECHANISM(CKM_RSA_X_509), verifying, data, N, signature, N));
+    FINE(verify_at_once(MECHANISM(CKM_RSA_X_509), verifying, plain, sizeof(plain), signature, N));
+    RV(CKR_SIGNATURE_INVALID,
+       verify_at_once(MECHANISM(CKM_RSA_X_509), verifying, plain, sizeof(plain) - 1, signature, N));
 }
 
 /* --- OAEP --- */
@@ -213,13 +216,14 @@ static void oaep_with_other_parameters_is_refused(void **state)
     openssl_encrypts(RSA_PKCS1_OAEP_PADDING, plain, sizeof(plain), sealed);
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         RV(CKR_ENCRYPTED_DATA_INVALID,
-           decrypt(MECHANISM_WITH(CKM_RSA_PKCS_OAEP, others[i]), key, sealed, N, out, &len));
+           decrypt_at_once(MECHANISM_WITH(CKM_RSA_PKCS_OAEP, others[i]), key, sealed, N, out, &len));
     for (size_t i = 0; i < sizeof(invalid) / sizeof(invalid[0]); i++)
         RV(CKR_MECHANISM_PARAM_INVALID,
            p11->C_DecryptInit(session, MECHANISM_WITH(CKM_RSA_PKCS_OAEP, invalid[i]), key));
     for (size_t i = 0; i < N; i += 51) {
         sealed[i] ^= 1;
-        RV(CKR_ENCRYPTED_DATA_INVALID, decrypt(MECHANISM_WITH(CKM_RSA_PKCS_OAEP, oaep), key, sealed, N, out, &len));
+        RV(CKR_ENCRYPTED_DATA_INVALID,
+           decrypt_at_once(MECHANISM_WITH(CKM_RSA_PKCS_OAEP, oaep), key, sealed, N, out, &len));
         sealed[i] ^= 1;
     }
 }

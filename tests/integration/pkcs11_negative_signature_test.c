@@ -187,7 +187,8 @@ static bool openssl_verifies(const struct signature_row *row, const struct data 
 static void refuses(const struct signature_row *row, CK_OBJECT_HANDLE key, CK_RV expected, const struct data *data,
                     const CK_BYTE *signature, CK_ULONG len)
 {
-    ROW_RV(&row->row, expected, verify(MECHANISM_OF_ROW(&row->row), key, data->bytes, data->len, signature, len));
+    ROW_RV(&row->row, expected,
+           verify_at_once(MECHANISM_OF_ROW(&row->row), key, data->bytes, data->len, signature, len));
 }
 
 static void changed_signatures_are_refused(const struct signature_row *row, CK_OBJECT_HANDLE key,
@@ -257,7 +258,7 @@ static void signatures_go_both_ways_with_openssl_and_nothing_else_verifies(void 
             CK_ULONG len = openssl_signs(row, &data, theirs);
 
             refuses(row, public_key, CKR_OK, &data, theirs, len);
-            assert_int_equal(sign(MECHANISM_OF_ROW(&row->row), private_key, data.bytes, data.len, ours), len);
+            assert_int_equal(sign_at_once(MECHANISM_OF_ROW(&row->row), private_key, data.bytes, data.len, ours), len);
             assert_true(openssl_verifies(row, &data, ours, len));
             refuses(row, public_key, CKR_SIGNATURE_INVALID, &other, theirs, len);
             changed_signatures_are_refused(row, public_key, &data, theirs, len);
@@ -279,7 +280,7 @@ static void ml_dsa_refuses_every_change(void **state)
     FINE(p11->C_GenerateKeyPair(session, MECHANISM(CKM_ML_DSA_KEY_PAIR_GEN),
                                 TEMPLATE(A_NUMBER(CKA_PARAMETER_SET, 1), A_TRUE(CKA_VERIFY)),
                                 TEMPLATE(A_TRUE(CKA_SIGN)), &public_key, &private_key));
-    CK_ULONG len = sign(MECHANISM_OF_ROW(&row->row), private_key, data.bytes, data.len, signature);
+    CK_ULONG len = sign_at_once(MECHANISM_OF_ROW(&row->row), private_key, data.bytes, data.len, signature);
     assert_int_equal(len, 2420); /* FIPS 204, table 2 */
     refuses(row, public_key, CKR_OK, &data, signature, len);
     refuses(row, public_key, CKR_SIGNATURE_INVALID, &other, signature, len);
@@ -318,10 +319,11 @@ static void pss_with_other_parameters_is_refused(void **state)
         RV(CKR_MECHANISM_PARAM_INVALID, p11->C_VerifyInit(session, mechanism, public_key));
     }
     CK_RSA_PKCS_PSS_PARAMS good = {CKM_SHA256, CKG_MGF1_SHA256, 32};
-    CK_ULONG good_len = sign(MECHANISM_WITH(CKM_SHA256_RSA_PKCS_PSS, good), private_key, TEXT("message"), signature);
+    CK_ULONG good_len =
+        sign_at_once(MECHANISM_WITH(CKM_SHA256_RSA_PKCS_PSS, good), private_key, TEXT("message"), signature);
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        RV(CKR_SIGNATURE_INVALID,
-           verify(MECHANISM_WITH(CKM_SHA256_RSA_PKCS_PSS, others[i]), public_key, "message", 7, signature, good_len));
+        RV(CKR_SIGNATURE_INVALID, verify_at_once(MECHANISM_WITH(CKM_SHA256_RSA_PKCS_PSS, others[i]), public_key,
+                                                 "message", 7, signature, good_len));
     good.sLen = 223; /* 256 - 32 - 2 = 222 is the most */
     FINE(p11->C_SignInit(session, MECHANISM_WITH(CKM_SHA256_RSA_PKCS_PSS, good), private_key));
     RV(CKR_MECHANISM_PARAM_INVALID, p11->C_Sign(session, TEXT("message"), signature, &len));

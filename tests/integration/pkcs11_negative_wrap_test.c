@@ -130,24 +130,25 @@ static void data_is_wrapped_as_openssl_wraps_it(void **state)
         memset(data, 'd', sizeof(data));
         memset(data + 24, padded ? 8 : 0, 8);
         CK_ULONG expected_len = openssl_wraps(kwp ? its_iv : NULL, data, padded ? 32 : 24, expected);
-        ROW_RV(row, CKR_OK, encrypt(MECHANISM_OF_ROW(row), key, data, 24, out, &len));
+        ROW_RV(row, CKR_OK, encrypt_at_once(MECHANISM_OF_ROW(row), key, data, 24, out, &len));
         assert_int_equal(len, expected_len);
         assert_memory_equal(out, expected, len);
-        ROW_RV(row, CKR_OK, decrypt(MECHANISM_OF_ROW(row), key, out, len, back, &back_len));
+        ROW_RV(row, CKR_OK, decrypt_at_once(MECHANISM_OF_ROW(row), key, out, len, back, &back_len));
         assert_int_equal(back_len, 24);
         assert_memory_equal(back, data, 24);
         out[len / 2] ^= 0x20;
         memset(back, 0xee, sizeof(back));
-        ROW_RV(row, CKR_ENCRYPTED_DATA_INVALID, decrypt(MECHANISM_OF_ROW(row), key, out, len, back, &back_len));
+        ROW_RV(row, CKR_ENCRYPTED_DATA_INVALID, decrypt_at_once(MECHANISM_OF_ROW(row), key, out, len, back, &back_len));
         assert_int_equal(back[0], 0xee);
         for (CK_ULONG n = 0; n < 48; n++)
             if (n % 8 || n < 16)
-                ROW_RV(row, CKR_ENCRYPTED_DATA_LEN_RANGE, decrypt(MECHANISM_OF_ROW(row), key, out, n, back, &back_len));
+                ROW_RV(row, CKR_ENCRYPTED_DATA_LEN_RANGE,
+                       decrypt_at_once(MECHANISM_OF_ROW(row), key, out, n, back, &back_len));
         for (CK_ULONG n = 0; n < 24 && !padded && !kwp; n++)
             if (n != 16)
-                ROW_RV(row, CKR_DATA_LEN_RANGE, encrypt(MECHANISM_OF_ROW(row), key, data, n, out, &len));
+                ROW_RV(row, CKR_DATA_LEN_RANGE, encrypt_at_once(MECHANISM_OF_ROW(row), key, data, n, out, &len));
         if (kwp)
-            ROW_RV(row, CKR_DATA_LEN_RANGE, encrypt(MECHANISM_OF_ROW(row), key, data, 0, out, &len));
+            ROW_RV(row, CKR_DATA_LEN_RANGE, encrypt_at_once(MECHANISM_OF_ROW(row), key, data, 0, out, &len));
     }
 }
 
@@ -179,7 +180,7 @@ static void wrong_lengths_and_paddings_under_a_right_integrity_block_are_refused
             data[KWP[i].pad_at] = KWP[i].pad;
         CK_ULONG len = openssl_wraps(KWP[i].iv, data, sizeof(data), wrapped);
         RV(KWP[i].good ? CKR_OK : CKR_ENCRYPTED_DATA_INVALID,
-           decrypt(MECHANISM(CKM_AES_KEY_WRAP_KWP), key, wrapped, len, out, &n));
+           decrypt_at_once(MECHANISM(CKM_AES_KEY_WRAP_KWP), key, wrapped, len, out, &n));
         RV(KWP[i].good ? CKR_OK : CKR_WRAPPED_KEY_INVALID,
            unwrap(MECHANISM(CKM_AES_KEY_WRAP_KWP), unwrapping, wrapped, len));
     }
@@ -190,7 +191,7 @@ static void wrong_lengths_and_paddings_under_a_right_integrity_block_are_refused
             data[23 - pad + 1] ^= 0x40;
         CK_ULONG len = openssl_wraps(NULL, data, sizeof(data), wrapped);
         RV(pad == 8 ? CKR_OK : CKR_ENCRYPTED_DATA_INVALID,
-           decrypt(MECHANISM(CKM_AES_KEY_WRAP_PKCS7), key, wrapped, len, out, &n));
+           decrypt_at_once(MECHANISM(CKM_AES_KEY_WRAP_PKCS7), key, wrapped, len, out, &n));
         RV(pad == 8 ? CKR_OK : CKR_WRAPPED_KEY_INVALID,
            unwrap(MECHANISM(CKM_AES_KEY_WRAP_PKCS7), unwrapping, wrapped, len));
     }

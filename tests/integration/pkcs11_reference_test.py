@@ -33,7 +33,7 @@ def test_the_page_is_what_the_code_says():
 ])
 def test_what_no_test_shows_is_not_written(describe, name, what, test):
     with pytest.raises(describe.Wrong):
-        describe.check_call(name, what, "pkcs11_sign_test.c", test)
+        describe.check_call(name, what, "pkcs11_operation_test.c", test)
 
 
 def test_functions_and_mechanisms_without_a_test_are_not_written(describe):

@@ -4,37 +4,20 @@
 
 #include <openssl/ecdsa.h>
 #include <openssl/rsa.h>
-#include <pthread.h>
 
-#define ROOM 512
+#define ROOM RESULT_ROOM
 
 static CK_BYTE message[] = "what is signed";
 #define MESSAGE message, sizeof(message) - 1
-
-static CK_ULONG sign(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *signature)
-{
-    CK_ULONG signature_len = ROOM;
-
-    FINE(p11->C_SignInit(session, mechanism, key));
-    FINE(p11->C_Sign(session, (CK_BYTE *)data, len, signature, &signature_len));
-    return signature_len;
-}
-
-static CK_RV verify(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, const void *data, CK_ULONG len, CK_BYTE *signature,
-                    CK_ULONG signature_len)
-{
-    FINE(p11->C_VerifyInit(session, mechanism, key));
-    return p11->C_Verify(session, (CK_BYTE *)data, len, signature, signature_len);
-}
 
 /* All the ways of one mechanism: signed at once and in parts, verified at once and in parts, and refused when a bit is
  * wrong. */
 static void goes_all_ways(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE signer, CK_OBJECT_HANDLE verifier)
 {
     CK_BYTE first[ROOM], second[ROOM];
-    CK_ULONG len = sign(mechanism, signer, MESSAGE, first), len_parts = 0;
+    CK_ULONG len = sign_at_once(mechanism, signer, MESSAGE, first), len_parts = 0;
 
-    FINE(verify(mechanism, verifier, MESSAGE, first, len));
+    FINE(verify_at_once(mechanism, verifier, MESSAGE, first, len));
     FINE(p11->C_SignInit(session, mechanism, signer));
     FINE(p11->C_SignUpdate(session, message, 4));
     FINE(p11->C_SignUpdate(session, message, 0));
@@ -47,14 +30,14 @@ static void goes_all_ways(CK_MECHANISM *mechanism, CK_OBJECT_HANDLE signer, CK_O
     FINE(p11->C_SignFinal(session, second, &len_parts));
     assert_int_equal(len_parts, len);
     RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_SignFinal(session, second, &len_parts));
-    FINE(verify(mechanism, verifier, MESSAGE, second, len));
+    FINE(verify_at_once(mechanism, verifier, MESSAGE, second, len));
     FINE(p11->C_VerifyInit(session, mechanism, verifier));
     FINE(p11->C_VerifyUpdate(session, message, 1));
     FINE(p11->C_VerifyUpdate(session, message + 1, sizeof(message) - 2));
     FINE(p11->C_VerifyFinal(session, second, len));
     first[len / 2] ^= 1;
-    RV(CKR_SIGNATURE_INVALID, verify(mechanism, verifier, MESSAGE, first, len));
-    RV(CKR_SIGNATURE_LEN_RANGE, verify(mechanism, verifier, MESSAGE, second, len - 1));
+    RV(CKR_SIGNATURE_INVALID, verify_at_once(mechanism, verifier, MESSAGE, first, len));
+    RV(CKR_SIGNATURE_LEN_RANGE, verify_at_once(mechanism, verifier, MESSAGE, second, len - 1));
     FINE(p11->C_VerifyInit(session, mechanism, verifier));
     FINE(p11->C_VerifyUpdate(session, message, 1));
     RV(CKR_SIGNATURE_INVALID, p11->C_VerifyFinal(session, second, len));
@@ -107,11 +90,11 @@ static void rsa_signs_with_every_hash_as_openssl_verifies(void **state)
     for (size_t i = 0; i < N_HASHES; i++) {
         CK_RSA_PKCS_PSS_PARAMS pss = {HASHES[i].digest, HASHES[i].mgf, hash_len(&HASHES[i])};
 
-        CK_ULONG len = sign(MECHANISM(HASHES[i].rsa), private_key, MESSAGE, signature);
+        CK_ULONG len = sign_at_once(MECHANISM(HASHES[i].rsa), private_key, MESSAGE, signature);
         assert_int_equal(len, 256);
         assert_true(openssl_verifies(key, HASHES[i].name, RSA_PKCS1_PADDING, signature, len));
         goes_all_ways(MECHANISM(HASHES[i].rsa), private_key, public_key);
-        len = sign(MECHANISM_WITH(HASHES[i].pss, pss), private_key, MESSAGE, signature);
+        len = sign_at_once(MECHANISM_WITH(HASHES[i].pss, pss), private_key, MESSAGE, signature);
         assert_true(openssl_verifies(key, HASHES[i].name, RSA_PKCS1_PSS_PADDING, signature, len));
         goes_all_ways(MECHANISM_WITH(HASHES[i].pss, pss), private_key, public_key);
     }
@@ -132,12 +115,12 @@ static void rsa_signs_a_digest_as_it_is(void **state)
     EVP_PKEY *key = openssl_key(public_key);
     memcpy(info, INFO, sizeof(INFO));
     assert_true(EVP_Q_digest(NULL, "SHA256", NULL, MESSAGE, digest, NULL));
-    len = sign(MECHANISM(CKM_RSA_PKCS), private_key, info, sizeof(info), signature);
+    len = sign_at_once(MECHANISM(CKM_RSA_PKCS), private_key, info, sizeof(info), signature);
     assert_true(openssl_verifies(key, "SHA256", RSA_PKCS1_PADDING, signature, len));
-    FINE(verify(MECHANISM(CKM_RSA_PKCS), public_key, info, sizeof(info), signature, len));
-    len = sign(MECHANISM_WITH(CKM_RSA_PKCS_PSS, pss), private_key, digest, 32, signature);
+    FINE(verify_at_once(MECHANISM(CKM_RSA_PKCS), public_key, info, sizeof(info), signature, len));
+    len = sign_at_once(MECHANISM_WITH(CKM_RSA_PKCS_PSS, pss), private_key, digest, 32, signature);
     assert_true(openssl_verifies(key, "SHA256", RSA_PKCS1_PSS_PADDING, signature, len));
-    FINE(verify(MECHANISM_WITH(CKM_RSA_PKCS_PSS, pss), public_key, digest, 32, signature, len));
+    FINE(verify_at_once(MECHANISM_WITH(CKM_RSA_PKCS_PSS, pss), public_key, digest, 32, signature, len));
     FINE(p11->C_SignInit(session, MECHANISM_WITH(CKM_RSA_PKCS_PSS, pss), private_key));
     RV(CKR_DATA_LEN_RANGE, p11->C_Sign(session, digest, 31, signature, &len));
     FINE(p11->C_SignInit(session, MECHANISM(CKM_RSA_PKCS), private_key));
@@ -214,7 +197,7 @@ static void ecdsa_signs_on_every_curve_as_openssl_verifies(void **state)
         ec_pair(CURVES[i].oid, CURVES[i].oid_len, &public_key, &private_key);
         EVP_PKEY *key = openssl_key(public_key);
         for (size_t k = 0; k < N_HASHES; k++) {
-            CK_ULONG len = sign(MECHANISM(HASHES[k].ecdsa), private_key, MESSAGE, signature);
+            CK_ULONG len = sign_at_once(MECHANISM(HASHES[k].ecdsa), private_key, MESSAGE, signature);
 
             assert_int_equal(len, CURVES[i].len);
             assert_true(openssl_verifies(key, HASHES[k].name, 0, der, to_der(signature, len, der)));
@@ -234,15 +217,15 @@ static void ecdsa_signs_a_digest_as_it_is(void **state)
     ec_pair(P256, sizeof(P256) - 1, &public_key, &private_key);
     EVP_PKEY *key = openssl_key(public_key);
     assert_true(EVP_Q_digest(NULL, "SHA256", NULL, MESSAGE, digest, NULL));
-    CK_ULONG len = sign(MECHANISM(CKM_ECDSA), private_key, digest, 32, signature);
+    CK_ULONG len = sign_at_once(MECHANISM(CKM_ECDSA), private_key, digest, 32, signature);
     assert_true(openssl_verifies(key, "SHA256", 0, der, to_der(signature, len, der)));
-    FINE(verify(MECHANISM(CKM_ECDSA), public_key, digest, 32, signature, len));
+    FINE(verify_at_once(MECHANISM(CKM_ECDSA), public_key, digest, 32, signature, len));
     /* PKCS#11 2.40, 2.3.6: longer input is cut to the length of the order, as FIPS 186 has it. */
     assert_true(EVP_Q_digest(NULL, "SHA512", NULL, MESSAGE, digest, NULL));
-    len = sign(MECHANISM(CKM_ECDSA), private_key, digest, 64, signature);
+    len = sign_at_once(MECHANISM(CKM_ECDSA), private_key, digest, 64, signature);
     assert_true(openssl_verifies(key, "SHA512", 0, der, to_der(signature, len, der)));
-    len = sign(MECHANISM(CKM_ECDSA), private_key, digest, 20, signature);
-    FINE(verify(MECHANISM(CKM_ECDSA), public_key, digest, 20, signature, len));
+    len = sign_at_once(MECHANISM(CKM_ECDSA), private_key, digest, 20, signature);
+    FINE(verify_at_once(MECHANISM(CKM_ECDSA), public_key, digest, 20, signature, len));
     EVP_PKEY_free(key);
 }
 
@@ -256,8 +239,8 @@ static void raw_signatures_have_no_parts(void **state)
     ec_pair(P256, sizeof(P256) - 1, &public_key, &private_key);
     FINE(p11->C_SignInit(session, MECHANISM(CKM_ECDSA), private_key));
     REFUSED(p11->C_SignUpdate(session, digest, sizeof(digest)));
-    CK_ULONG len = sign(MECHANISM(CKM_ECDSA), private_key, digest, 32, signature);
-    FINE(verify(MECHANISM(CKM_ECDSA), public_key, digest, 32, signature, len));
+    CK_ULONG len = sign_at_once(MECHANISM(CKM_ECDSA), private_key, digest, 32, signature);
+    FINE(verify_at_once(MECHANISM(CKM_ECDSA), public_key, digest, 32, signature, len));
 }
 
 static void eddsa_signs_as_openssl_verifies(void **state)
@@ -269,14 +252,14 @@ static void eddsa_signs_as_openssl_verifies(void **state)
     (void)state;
     ec_pair(ED25519, sizeof(ED25519) - 1, &public_key, &private_key);
     EVP_PKEY *key = openssl_key(public_key);
-    CK_ULONG len = sign(MECHANISM(CKM_EDDSA), private_key, MESSAGE, signature);
+    CK_ULONG len = sign_at_once(MECHANISM(CKM_EDDSA), private_key, MESSAGE, signature);
     assert_int_equal(len, 64);
     assert_true(openssl_verifies(key, NULL, 0, signature, len));
-    FINE(verify(MECHANISM(CKM_EDDSA), public_key, MESSAGE, signature, len));
-    FINE(verify(MECHANISM_WITH(CKM_EDDSA, plain), public_key, MESSAGE, signature, len));
+    FINE(verify_at_once(MECHANISM(CKM_EDDSA), public_key, MESSAGE, signature, len));
+    FINE(verify_at_once(MECHANISM_WITH(CKM_EDDSA, plain), public_key, MESSAGE, signature, len));
     RV(CKR_MECHANISM_PARAM_INVALID, p11->C_SignInit(session, MECHANISM_WITH(CKM_EDDSA, prehash), private_key));
     signature[3] ^= 4;
-    RV(CKR_SIGNATURE_INVALID, verify(MECHANISM(CKM_EDDSA), public_key, MESSAGE, signature, len));
+    RV(CKR_SIGNATURE_INVALID, verify_at_once(MECHANISM(CKM_EDDSA), public_key, MESSAGE, signature, len));
     EVP_PKEY_free(key);
 }
 
@@ -295,19 +278,19 @@ static void hmac_is_that_of_openssl_with_every_hash(void **state)
 
         assert_non_null(EVP_Q_mac(NULL, "HMAC", NULL, HASHES[i].name, NULL, KEY, sizeof(KEY), MESSAGE, expected,
                                   sizeof(expected), &expected_len));
-        assert_int_equal(sign(MECHANISM(HASHES[i].hmac), key, MESSAGE, mac), expected_len);
+        assert_int_equal(sign_at_once(MECHANISM(HASHES[i].hmac), key, MESSAGE, mac), expected_len);
         assert_memory_equal(mac, expected, expected_len);
         goes_all_ways(MECHANISM(HASHES[i].hmac), key, key);
-        assert_int_equal(sign(MECHANISM_WITH(HASHES[i].hmac_general, cut), key, MESSAGE, mac), 12);
+        assert_int_equal(sign_at_once(MECHANISM_WITH(HASHES[i].hmac_general, cut), key, MESSAGE, mac), 12);
         assert_memory_equal(mac, expected, 12);
-        FINE(verify(MECHANISM_WITH(HASHES[i].hmac_general, cut), key, MESSAGE, mac, 12));
-        RV(CKR_SIGNATURE_LEN_RANGE, verify(MECHANISM_WITH(HASHES[i].hmac_general, cut), key, MESSAGE, mac, 11));
+        FINE(verify_at_once(MECHANISM_WITH(HASHES[i].hmac_general, cut), key, MESSAGE, mac, 12));
+        RV(CKR_SIGNATURE_LEN_RANGE, verify_at_once(MECHANISM_WITH(HASHES[i].hmac_general, cut), key, MESSAGE, mac, 11));
         RV(CKR_MECHANISM_PARAM_INVALID, p11->C_SignInit(session, MECHANISM_WITH(HASHES[i].hmac_general, none), key));
         RV(CKR_MECHANISM_PARAM_INVALID, p11->C_SignInit(session, MECHANISM_WITH(HASHES[i].hmac_general, more), key));
     }
     assert_non_null(EVP_Q_mac(NULL, "HMAC", NULL, "SHA1", NULL, KEY, sizeof(KEY), MESSAGE, expected, sizeof(expected),
                               &expected_len));
-    assert_int_equal(sign(MECHANISM(CKM_SHA_1_HMAC), key, MESSAGE, mac), 20);
+    assert_int_equal(sign_at_once(MECHANISM(CKM_SHA_1_HMAC), key, MESSAGE, mac), 20);
     assert_memory_equal(mac, expected, 20);
 }
 
@@ -328,16 +311,16 @@ static void cmac_gives_the_known_answers(void **state)
     CK_MAC_GENERAL_PARAMS cut = 8;
 
     (void)state;
-    assert_int_equal(sign(MECHANISM(CKM_AES_CMAC), key, BLOCK, 16, mac), 16);
+    assert_int_equal(sign_at_once(MECHANISM(CKM_AES_CMAC), key, BLOCK, 16, mac), 16);
     assert_memory_equal(mac, OF_BLOCK, 16);
-    assert_int_equal(sign(MECHANISM(CKM_AES_CMAC), key, NULL, 0, mac), 16);
+    assert_int_equal(sign_at_once(MECHANISM(CKM_AES_CMAC), key, NULL, 0, mac), 16);
     assert_memory_equal(mac, OF_NOTHING, 16);
     FINE(p11->C_SignInit(session, MECHANISM(CKM_AES_CMAC), key));
     FINE(p11->C_SignFinal(session, mac, &len)); /* of an empty message, without a part */
     assert_memory_equal(mac, OF_NOTHING, 16);
     FINE(p11->C_VerifyInit(session, MECHANISM(CKM_AES_CMAC), key));
     FINE(p11->C_VerifyFinal(session, mac, 16));
-    assert_int_equal(sign(MECHANISM_WITH(CKM_AES_CMAC_GENERAL, cut), key, BLOCK, 16, mac), 8);
+    assert_int_equal(sign_at_once(MECHANISM_WITH(CKM_AES_CMAC_GENERAL, cut), key, BLOCK, 16, mac), 8);
     assert_memory_equal(mac, OF_BLOCK, 8);
     goes_all_ways(MECHANISM(CKM_AES_CMAC), key, key);
 }
@@ -350,12 +333,12 @@ static void gmac_is_gcm_without_plaintext(void **state)
     CK_ULONG len = sizeof(tag);
 
     (void)state;
-    assert_int_equal(sign(MECHANISM_OF(CKM_AES_GMAC, nonce, 12), key, MESSAGE, mac), 16);
+    assert_int_equal(sign_at_once(MECHANISM_OF(CKM_AES_GMAC, nonce, 12), key, MESSAGE, mac), 16);
     FINE(p11->C_EncryptInit(session, MECHANISM_WITH(CKM_AES_GCM, gcm), key));
     FINE(p11->C_Encrypt(session, none, 0, tag, &len));
     assert_int_equal(len, 16);
     assert_memory_equal(mac, tag, 16);
-    FINE(verify(MECHANISM_OF(CKM_AES_GMAC, nonce, 12), key, MESSAGE, mac, 16));
+    FINE(verify_at_once(MECHANISM_OF(CKM_AES_GMAC, nonce, 12), key, MESSAGE, mac, 16));
     RV(CKR_MECHANISM_PARAM_INVALID, p11->C_SignInit(session, MECHANISM(CKM_AES_GMAC), key));
 }
 
@@ -422,155 +405,6 @@ static void keys_are_digested_when_their_value_may_be_seen(void **state)
     RV(CKR_KEY_HANDLE_INVALID, p11->C_DigestKey(session, NO_HANDLE));
 }
 
-/* --- the rules of operations --- */
-
-static void asking_for_the_length_leaves_the_operation_active(void **state)
-{
-    CK_OBJECT_HANDLE public_key, private_key;
-    CK_BYTE signature[ROOM];
-    CK_ULONG len = 0;
-
-    (void)state;
-    ec_pair(P256, sizeof(P256) - 1, &public_key, &private_key);
-    FINE(p11->C_SignInit(session, MECHANISM(CKM_ECDSA_SHA256), private_key));
-    FINE(p11->C_Sign(session, MESSAGE, NULL, &len));
-    assert_int_equal(len, 64);
-    FINE(p11->C_Sign(session, MESSAGE, NULL, &len));
-    len = 63;
-    RV(CKR_BUFFER_TOO_SMALL, p11->C_Sign(session, MESSAGE, signature, &len));
-    assert_int_equal(len, 64);
-    FINE(p11->C_Sign(session, MESSAGE, signature, &len));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_Sign(session, MESSAGE, signature, &len));
-    FINE(verify(MECHANISM(CKM_ECDSA_SHA256), public_key, MESSAGE, signature, len));
-}
-
-static void an_operation_in_parts_takes_no_single_part(void **state)
-{
-    CK_OBJECT_HANDLE key = aes_key_of(16);
-    CK_BYTE mac[16];
-    CK_ULONG len = sizeof(mac);
-
-    (void)state;
-    FINE(p11->C_SignInit(session, MECHANISM(CKM_AES_CMAC), key));
-    FINE(p11->C_SignUpdate(session, message, 4));
-    RV(CKR_OPERATION_ACTIVE, p11->C_Sign(session, MESSAGE, mac, &len));
-    RV(CKR_OPERATION_ACTIVE, p11->C_SignInit(session, MECHANISM(CKM_AES_CMAC), key));
-    FINE(p11->C_SignFinal(session, mac, &len));
-    FINE(p11->C_VerifyInit(session, MECHANISM(CKM_AES_CMAC), key));
-    FINE(p11->C_VerifyUpdate(session, message, 4));
-    RV(CKR_OPERATION_ACTIVE, p11->C_Verify(session, message, 4, mac, len));
-    FINE(p11->C_VerifyFinal(session, mac, len));
-}
-
-static void nothing_goes_on_that_was_not_begun(void **state)
-{
-    CK_BYTE mac[16] = {0};
-    CK_ULONG len = sizeof(mac);
-
-    (void)state;
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_Sign(session, MESSAGE, mac, &len));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_SignUpdate(session, MESSAGE));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_SignFinal(session, mac, &len));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_Verify(session, MESSAGE, mac, len));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_VerifyUpdate(session, MESSAGE));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_VerifyFinal(session, mac, len));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_Digest(session, MESSAGE, mac, &len));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_DigestUpdate(session, MESSAGE));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_DigestFinal(session, mac, &len));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_DigestKey(session, 1));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_SignRecover(session, MESSAGE, mac, &len));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_VerifyRecover(session, mac, len, mac, &len));
-}
-
-static void keys_of_another_type_or_use_are_refused_at_once(void **state)
-{
-    CK_OBJECT_HANDLE public_key, private_key, aes = aes_key_of(16), verifies;
-    CK_OBJECT_HANDLE data;
-
-    (void)state;
-    ec_pair(P256, sizeof(P256) - 1, &public_key, &private_key);
-    RV(CKR_KEY_TYPE_INCONSISTENT, p11->C_SignInit(session, MECHANISM(CKM_SHA256_RSA_PKCS), private_key));
-    RV(CKR_KEY_TYPE_INCONSISTENT, p11->C_SignInit(session, MECHANISM(CKM_ECDSA), aes));
-    RV(CKR_KEY_TYPE_INCONSISTENT, p11->C_SignInit(session, MECHANISM(CKM_AES_CMAC), private_key));
-    RV(CKR_KEY_TYPE_INCONSISTENT, p11->C_VerifyInit(session, MECHANISM(CKM_EDDSA), public_key));
-    REFUSED(p11->C_SignInit(session, MECHANISM(CKM_ECDSA), public_key));
-    REFUSED(p11->C_VerifyInit(session, MECHANISM(CKM_ECDSA), private_key));
-    FINE(p11->C_GenerateKey(session, MECHANISM(CKM_AES_KEY_GEN),
-                            TEMPLATE(A_NUMBER(CKA_VALUE_LEN, 16), A_TRUE(CKA_VERIFY), A_FALSE(CKA_SIGN)), &verifies));
-    RV(CKR_KEY_FUNCTION_NOT_PERMITTED, p11->C_SignInit(session, MECHANISM(CKM_AES_CMAC), verifies));
-    FINE(p11->C_VerifyInit(session, MECHANISM(CKM_AES_CMAC), verifies));
-    FINE(p11->C_CreateObject(session, TEMPLATE(A_NUMBER(CKA_CLASS, CKO_DATA), A_TEXT(CKA_VALUE, "x")), &data));
-    REFUSED(p11->C_SignInit(session, MECHANISM(CKM_AES_CMAC), data));
-    RV(CKR_MECHANISM_INVALID, p11->C_SignInit(session, MECHANISM(CKM_AES_GCM), aes));
-    RV(CKR_MECHANISM_INVALID, p11->C_SignInit(session, MECHANISM(CKM_MD5_RSA_PKCS), private_key));
-    RV(CKR_MECHANISM_PARAM_INVALID, p11->C_SignInit(session, MECHANISM_OF(CKM_ECDSA, message, 5), private_key));
-    RV(CKR_KEY_TYPE_INCONSISTENT, p11->C_SignRecoverInit(session, MECHANISM(CKM_RSA_PKCS), private_key));
-    RV(CKR_KEY_TYPE_INCONSISTENT, p11->C_VerifyRecoverInit(session, MECHANISM(CKM_RSA_PKCS), public_key));
-    RV(CKR_MECHANISM_INVALID, p11->C_SignRecoverInit(session, MECHANISM(CKM_SHA256_RSA_PKCS), private_key));
-    RV(CKR_MECHANISM_INVALID, p11->C_SignRecoverInit(session, MECHANISM(CKM_RSA_X_509), private_key)); /* by policy */
-}
-
-static void a_failed_operation_has_ended(void **state)
-{
-    CK_OBJECT_HANDLE public_key, private_key;
-    CK_BYTE signature[64] = {1};
-
-    (void)state;
-    ec_pair(P256, sizeof(P256) - 1, &public_key, &private_key);
-    RV(CKR_SIGNATURE_INVALID, verify(MECHANISM(CKM_ECDSA_SHA256), public_key, MESSAGE, signature, 64));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_Verify(session, MESSAGE, signature, 64));
-    RV(CKR_SIGNATURE_LEN_RANGE, verify(MECHANISM(CKM_ECDSA_SHA256), public_key, MESSAGE, signature, 20));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_Verify(session, MESSAGE, signature, 64));
-    REFUSED(p11->C_SignInit(session, MECHANISM(CKM_ECDSA_SHA256), NO_HANDLE));
-    FINE(p11->C_SignInit(session, MECHANISM(CKM_ECDSA_SHA256), private_key)); /* a failed Init began nothing */
-}
-
-static void operations_are_cancelled_by_flags_or_by_a_null_mechanism(void **state)
-{
-    CK_OBJECT_HANDLE key = aes_key_of(16);
-    CK_MECHANISM *cmac = MECHANISM(CKM_AES_CMAC);
-    CK_BYTE mac[16];
-    CK_ULONG len = sizeof(mac);
-
-    (void)state;
-    FINE(p11->C_SignInit(session, cmac, key));
-    FINE(p11->C_SignUpdate(session, message, 4));
-    FINE(p11->C_DigestInit(session, MECHANISM(CKM_SHA256)));
-    FINE(p11->C_VerifyInit(session, cmac, key));
-    FINE(p11->C_SessionCancel(session, CKF_SIGN | CKF_DIGEST));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_SignFinal(session, mac, &len));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_DigestUpdate(session, MESSAGE));
-    FINE(p11->C_VerifyUpdate(session, MESSAGE)); /* not among the flags */
-    FINE(p11->C_VerifyInit(session, NULL, 0));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_VerifyUpdate(session, MESSAGE));
-    FINE(p11->C_SignInit(session, cmac, key));
-    FINE(p11->C_SignInit(session, NULL, CK_INVALID_HANDLE));
-    FINE(p11->C_SignInit(session, cmac, key));
-    FINE(p11->C_FindObjectsInit(session, NULL, 0));
-    FINE(p11->C_SessionCancel(session, CKF_FIND_OBJECTS));
-    RV(CKR_OPERATION_NOT_INITIALIZED, p11->C_FindObjectsFinal(session));
-}
-
-static void different_operations_go_on_side_by_side(void **state)
-{
-    CK_OBJECT_HANDLE key = aes_key_of(16);
-    CK_BYTE mac[16], digest[32], expected[32];
-    CK_ULONG len = sizeof(mac), digest_len = sizeof(digest);
-
-    (void)state;
-    FINE(p11->C_SignInit(session, MECHANISM(CKM_AES_CMAC), key));
-    FINE(p11->C_DigestInit(session, MECHANISM(CKM_SHA256)));
-    FINE(p11->C_FindObjectsInit(session, NULL, 0));
-    FINE(p11->C_SignUpdate(session, MESSAGE));
-    FINE(p11->C_DigestUpdate(session, MESSAGE));
-    FINE(p11->C_SignFinal(session, mac, &len));
-    FINE(p11->C_DigestFinal(session, digest, &digest_len));
-    FINE(p11->C_FindObjectsFinal(session));
-    assert_true(EVP_Q_digest(NULL, "SHA256", NULL, MESSAGE, expected, NULL));
-    assert_memory_equal(digest, expected, 32);
-    FINE(verify(MECHANISM(CKM_AES_CMAC), key, MESSAGE, mac, 16));
-}
-
 static void long_messages_are_signed_in_parts(void **state)
 {
     CK_OBJECT_HANDLE public_key, private_key;
@@ -591,113 +425,10 @@ static void long_messages_are_signed_in_parts(void **state)
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     assert_int_equal(EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key), 1);
     assert_int_equal(EVP_DigestVerify(context, der, to_der(signature, len, der), data, LEN), 1);
-    FINE(verify(MECHANISM(CKM_ECDSA_SHA256), public_key, data, LEN, signature, len)); /* and whole */
+    FINE(verify_at_once(MECHANISM(CKM_ECDSA_SHA256), public_key, data, LEN, signature, len)); /* and whole */
     EVP_MD_CTX_free(context);
     EVP_PKEY_free(key);
     free(data);
-}
-
-/* --- threads --- */
-
-enum { THREADS = 8, ROUNDS = 40 };
-
-struct worker {
-    pthread_t thread;
-    CK_SESSION_HANDLE in;
-    CK_OBJECT_HANDLE private_key, public_key;
-    CK_RV rv;
-    int n_done;
-};
-
-static CK_RV sign_and_verify(const struct worker *worker, CK_BYTE *data, CK_ULONG data_len)
-{
-    CK_BYTE signature[64];
-    CK_ULONG len = sizeof(signature);
-    CK_RV rv = p11->C_SignInit(worker->in, MECHANISM(CKM_ECDSA_SHA256), worker->private_key);
-
-    if (rv == CKR_OK)
-        rv = p11->C_Sign(worker->in, data, data_len, signature, &len);
-    if (rv == CKR_OK)
-        rv = p11->C_VerifyInit(worker->in, MECHANISM(CKM_ECDSA_SHA256), worker->public_key);
-    return rv == CKR_OK ? p11->C_Verify(worker->in, data, data_len, signature, len) : rv;
-}
-
-static void *work_in_own_session(void *argument)
-{
-    struct worker *worker = argument;
-
-    for (int i = 0; i < ROUNDS && worker->rv == CKR_OK; i++) {
-        CK_BYTE data[8] = {(CK_BYTE)i, (CK_BYTE)worker->in};
-
-        worker->rv = sign_and_verify(worker, data, sizeof(data));
-    }
-    return NULL;
-}
-
-static void many_threads_sign_in_their_own_sessions(void **state)
-{
-    struct worker workers[THREADS];
-
-    (void)state;
-    for (int i = 0; i < THREADS; i++) {
-        workers[i] = (struct worker){.in = open_session(0)};
-        ec_pair(P256, sizeof(P256) - 1, &workers[i].public_key, &workers[i].private_key);
-    }
-    for (int i = 0; i < THREADS; i++)
-        pthread_create(&workers[i].thread, NULL, work_in_own_session, &workers[i]);
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(workers[i].thread, NULL);
-    for (int i = 0; i < THREADS; i++)
-        FINE(workers[i].rv);
-}
-
-static void *work_in_shared_session(void *argument)
-{
-    struct worker *worker = argument;
-    CK_BYTE digest[32];
-
-    for (int i = 0; i < 10 * ROUNDS; i++) {
-        CK_ULONG len = sizeof(digest);
-        CK_RV rv = p11->C_DigestInit(worker->in, MECHANISM(CKM_SHA256));
-
-        if (rv == CKR_OK)
-            rv = p11->C_Digest(worker->in, message, sizeof(message), digest, &len);
-        worker->n_done += rv == CKR_OK;
-        /* What the standard lets a session say that two threads share without a lock. */
-        if (rv != CKR_OK && rv != CKR_OPERATION_ACTIVE && rv != CKR_OPERATION_NOT_INITIALIZED)
-            worker->rv = rv;
-        rv = sign_and_verify(worker, message, sizeof(message));
-        worker->n_done += rv == CKR_OK;
-        if (rv != CKR_OK && rv != CKR_OPERATION_ACTIVE && rv != CKR_OPERATION_NOT_INITIALIZED &&
-            rv != CKR_SIGNATURE_INVALID)
-            worker->rv = rv;
-        if (i % 10 == 0)
-            (void)p11->C_SessionCancel(worker->in, CKF_SIGN | CKF_VERIFY);
-    }
-    return NULL;
-}
-
-static void a_session_shared_by_threads_stays_in_order(void **state)
-{
-    struct worker workers[THREADS];
-    CK_OBJECT_HANDLE public_key, private_key;
-    int n_done = 0;
-
-    (void)state;
-    ec_pair(P256, sizeof(P256) - 1, &public_key, &private_key);
-    for (int i = 0; i < THREADS; i++) {
-        workers[i] = (struct worker){.in = session, .public_key = public_key, .private_key = private_key};
-        pthread_create(&workers[i].thread, NULL, work_in_shared_session, &workers[i]);
-    }
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(workers[i].thread, NULL);
-    for (int i = 0; i < THREADS; i++) {
-        FINE(workers[i].rv);
-        n_done += workers[i].n_done;
-    }
-    assert_true(n_done > 0);
-    (void)p11->C_SessionCancel(session, (CK_FLAGS)-1);
-    FINE(p11->C_SignInit(session, MECHANISM(CKM_ECDSA_SHA256), private_key));
 }
 
 int main(void)
@@ -716,16 +447,7 @@ int main(void)
         user_test(gmac_is_gcm_without_plaintext),
         user_test(digests_are_those_of_openssl),
         user_test(keys_are_digested_when_their_value_may_be_seen),
-        user_test(asking_for_the_length_leaves_the_operation_active),
-        user_test(an_operation_in_parts_takes_no_single_part),
-        user_test(nothing_goes_on_that_was_not_begun),
-        user_test(keys_of_another_type_or_use_are_refused_at_once),
-        user_test(a_failed_operation_has_ended),
-        user_test(operations_are_cancelled_by_flags_or_by_a_null_mechanism),
-        user_test(different_operations_go_on_side_by_side),
         user_test(long_messages_are_signed_in_parts),
-        user_test(many_threads_sign_in_their_own_sessions),
-        user_test(a_session_shared_by_threads_stays_in_order),
     };
     return cmocka_run_group_tests(tests, pkcs11_begin, pkcs11_end);
 }
