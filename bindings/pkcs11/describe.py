@@ -156,12 +156,12 @@ class Source:
         """The body of a test, and of all that it calls."""
         if test not in self.run:
             raise Wrong(f"{self.path.name}: no test {test} is run")
-        todo, seen = [test], set()
-        while todo:
-            name = todo.pop()
+        pending, seen = [test], set()
+        while pending:
+            name = pending.pop()
             if name not in seen:
                 seen.add(name)
-                todo += [word for word in re.findall(r"\w+", self.bodies[name]) if word in self.bodies]
+                pending += [word for word in re.findall(r"\w+", self.bodies[name]) if word in self.bodies]
         return "\n".join(self.bodies[name] for name in sorted(seen))
 
 

@@ -1,4 +1,4 @@
-"""MariaDB with encrypted tables, whose keys the cluster unlocks at each start: samples/mariadb as it stands."""
+"""MariaDB with encrypted tables, whose keys the cluster unlocks at each start: samples/databases as it stands."""
 import contextlib
 import time
 
@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 from fixture.pkcs11 import MODULE, Token, not_sanitized, running
 
-FILE_KEY = ROOT / "samples/mariadb/file-key"
+FILE_KEY = ROOT / "samples/databases/file-key"
 PLAINTEXT = "a customer whom nobody may know of"
 VISIBLE = "what a table of MyISAM shows to everybody"
 
@@ -20,7 +20,7 @@ class Database:
         self.configure()
         self.keys, self.data, self.socket = (token.path(name) for name in ("keys", "data", "socket"))
         self.key = token.path("file-key")  # the server's configuration names it
-        settings = (ROOT / "samples/mariadb/encryption.cnf").read_text()
+        settings = (ROOT / "samples/databases/mariadb.cnf").read_text()
         settings = settings.replace("/etc/mysql/hsm", str(self.keys)).replace("/run/mariadb-hsm", str(token.folder))
         self.config = token.write("my.cnf", f"{settings}datadir = {self.data}\nsocket = {self.socket}\nskip_networking\n"
                                   f"pid_file = {token.path('pid')}\ninnodb_buffer_pool_size = 16M\nuser = root\n"
@@ -95,7 +95,7 @@ def database(single):
 def refused(database, why):
     """The unit's first step fails, says why, and leaves nothing that a server could start with."""
     told = database.unlock(status=1)
-    assert told.startswith("file-key: the cluster did not decrypt the file key: ") and why in told, told
+    assert told.startswith("cluster-secret: the cluster did not decrypt ") and why in told, told
     assert not database.key.exists()
 
 

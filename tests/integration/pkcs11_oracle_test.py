@@ -1,4 +1,4 @@
-"""The sequence of Oracle's Transparent Data Encryption, played by samples/oracle-tde/tde.c as it stands."""
+"""The sequence of Oracle's Transparent Data Encryption, played by samples/databases/tde.c as it stands."""
 import os
 import re
 import time
@@ -9,7 +9,7 @@ import pytest
 from fixture.cluster import Cluster
 from fixture.pkcs11 import MODULE, Token, running
 
-TDE = Path(os.environ["HSM_BUILD"]) / "samples/oracle-tde/tde"
+TDE = Path(os.environ["HSM_BUILD"]) / "samples/databases/tde"
 
 
 class Database:

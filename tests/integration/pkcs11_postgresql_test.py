@@ -1,4 +1,4 @@
-"""PostgreSQL with a TLS key whose passphrase the cluster decrypts: samples/postgresql as it stands."""
+"""PostgreSQL with a TLS key whose passphrase the cluster decrypts: samples/databases as it stands."""
 import contextlib
 import os
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 from conftest import ROOT
 from fixture.pkcs11 import MODULE, Token, free_port, not_sanitized, running
 
-SAMPLE = ROOT / "samples/postgresql/key-passphrase"
+SAMPLES = ROOT / "samples/databases"
 ACCOUNT = "postgres"  # the server runs as anybody but root
 SSL_REQUEST = struct.pack("!II", 8, 80877103)  # PostgreSQL's protocol 3.0, SSLRequest
 
@@ -22,7 +22,8 @@ class Database:
     def __init__(self, token):
         self.token, self.port = token, free_port()
         self.data, self.key, self.certificate = (token.path(name) for name in ("data", "tls.key", "tls.pem"))
-        self.command = shutil.copy(SAMPLE, token.path("key-passphrase"))
+        self.key_passphrase, self.cluster_secret = (
+            shutil.copy(SAMPLES / name, token.path(name)) for name in ("key-passphrase", "cluster-secret"))
         token.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
                   "/CN=database", "-keyout", self.key, "-out", self.certificate)
         token.write("password", token.pin.partition(":")[2])
@@ -50,12 +51,12 @@ class Database:
         return self.token.run(*self.as_account(*command), status=status, HSM_PKCS11_MODULE=str(MODULE))
 
     def install(self):
-        self.run(self.command, "make", self.token.path("keys"), self.key)
+        self.run(self.key_passphrase, self.token.path("keys"), self.key)
         self.run(self.tools / "initdb", "-D", self.data, "--auth=trust", "--no-sync", "--no-instructions")
         with (self.data / "postgresql.conf").open("a") as settings:
             settings.write(f"listen_addresses = '127.0.0.1'\nport = {self.port}\nunix_socket_directories = ''\nssl = on\n"
                            f"ssl_cert_file = '{self.certificate}'\nssl_key_file = '{self.key}'\nfsync = off\n"
-                           f"ssl_passphrase_command = '{self.command} show {self.token.path('keys')}'\n")
+                           f"ssl_passphrase_command = '{self.cluster_secret} show {self.token.path('keys/passphrase.enc')}'\n")
 
     @contextlib.contextmanager
     def running(self):
@@ -74,8 +75,8 @@ class Database:
 
     def refuses_to_start(self, why):
         told = self.run(*self.server, status=1)
-        assert "cluster did not decrypt the passphrase: error: " in told and why in told, told
-        assert re.search(r'FATAL: .*command ".*key-passphrase show .*" failed', told), told
+        assert "the cluster did not decrypt " in told and why in told, told
+        assert re.search(r'FATAL: .*command ".*cluster-secret show .*" failed', told), told
 
 
 @not_sanitized
