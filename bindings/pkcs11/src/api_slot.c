@@ -28,15 +28,30 @@ static void put_version(CK_VERSION *version)
     version->minor = HSM_VERSION_MINOR;
 }
 
-CK_RV C_GetInfo(CK_INFO_PTR pInfo)
+static CK_RV give_info(CK_INFO_PTR pInfo, CK_VERSION version)
 {
     TRY(module_check());
     CHECK(pInfo, CKR_ARGUMENTS_BAD);
-    *pInfo = (CK_INFO){.cryptokiVersion = {2, 40}};
+    *pInfo = (CK_INFO){.cryptokiVersion = version};
     PUT_TEXT(pInfo->manufacturerID, MAKER);
     PUT_TEXT(pInfo->libraryDescription, "libhsm PKCS#11 module");
     put_version(&pInfo->libraryVersion);
     return CKR_OK;
+}
+
+CK_RV C_GetInfo(CK_INFO_PTR pInfo)
+{
+    return give_info(pInfo, (CK_VERSION){2, 40});
+}
+
+CK_RV get_info_3_0(CK_INFO_PTR pInfo)
+{
+    return give_info(pInfo, (CK_VERSION){3, 0});
+}
+
+CK_RV get_info_3_2(CK_INFO_PTR pInfo)
+{
+    return give_info(pInfo, (CK_VERSION){3, 2});
 }
 
 CK_RV C_GetSlotList(CK_BBOOL tokenPresent, CK_SLOT_ID_PTR pSlotList, CK_ULONG_PTR pulCount)

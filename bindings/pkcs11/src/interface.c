@@ -1,4 +1,5 @@
-/* The lists of functions by which programs reach the module: PKCS#11 3.0, 2.40 and 3.2. */
+/* The lists of functions by which programs reach the module: PKCS#11 3.0, 2.40 and 3.2. They differ in C_GetInfo, too,
+ * which tells the version of the list. */
 #include "cryptoki_later.h"
 #include "interface_3_2.h"
 #include "module.h"
@@ -7,9 +8,13 @@
 #define CK_PKCS11_3_0                 1
 #define CK_PKCS11_FUNCTION_INFO(name) .name = name,
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init" /* of C_GetInfo, which is in the header's list, too */
+
 static CK_FUNCTION_LIST_3_0 functions_3_0 = {
     .version = {3, 0},
 #include <pkcs11f.h>
+    .C_GetInfo = get_info_3_0,
 };
 
 static struct function_list_3_2 functions_3_2 = {
@@ -17,9 +22,12 @@ static struct function_list_3_2 functions_3_2 = {
         {
             .version = {3, 2},
 #include <pkcs11f.h>
+            .C_GetInfo = get_info_3_2,
         },
     FUNCTIONS_OF_3_2,
 };
+
+#pragma GCC diagnostic pop
 
 #undef CK_PKCS11_3_0
 

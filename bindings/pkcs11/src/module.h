@@ -29,5 +29,9 @@ void module_note(const char *text);
 void module_lock(void);
 void module_unlock(void);
 
+/* C_GetInfo of the later lists: a program is told the version of the interface that it took. */
+CK_RV get_info_3_0(CK_INFO_PTR pInfo);
+CK_RV get_info_3_2(CK_INFO_PTR pInfo);
+
 /* CKR_CRYPTOKI_NOT_INITIALIZED when there is nothing to work with. */
 CK_RV module_check(void);
