@@ -45,6 +45,9 @@ struct crypto_policy {
 status_code crypto_start(bool fips, const struct crypto_policy *policy);
 void crypto_stop(void);
 
+/** What crypto_start was told. */
+const struct crypto_policy *crypto_policy(void);
+
 /** The library context that all of the node's cryptography uses. */
 OSSL_LIB_CTX *crypto_context(void);
 

@@ -70,7 +70,6 @@ const EVP_CIPHER *crypto_cipher(enum key_type type, size_t key_len, enum cipher_
 const EVP_MD *crypto_digest(enum hash hash);
 EVP_MAC *crypto_mac(enum mechanism_type type); /* MECHANISM_HMAC or MECHANISM_AES_CMAC */
 const char *crypto_digest_name(enum hash hash);
-const struct crypto_policy *crypto_policy(void);
 
 /** Whether a fetch by name succeeds: found at run time, not by version. */
 bool crypto_has_key_type(const char *openssl_name);

@@ -1,6 +1,7 @@
 /* Nodes: what one is, how one joins, drains and goes. */
 #include <stdio.h>
 #include "backup/backup.h"
+#include "crypto/key.h"
 #include "identity/member.h"
 #include "identity/presence.h"
 #include "operation/handlers.h"
@@ -58,6 +59,15 @@ static void put_operations(struct bytes *facts, uint32_t *n)
     }
 }
 
+/* Policy that takes uses of mechanisms away: clients tell their programs before these try. */
+static void put_policy(struct bytes *facts, uint32_t *n)
+{
+    const struct crypto_policy *policy = crypto_policy();
+
+    put_number(facts, n, "allow-des3-encrypt", policy->allow_des3_encrypt);
+    put_number(facts, n, "allow-sha1-sign", policy->allow_sha1_sign);
+}
+
 static status_code list_facts(struct node *node, struct bytes *facts, struct bytes *records)
 {
     uint64_t n_backed_up, n_to_back_up;
@@ -75,6 +85,7 @@ static status_code list_facts(struct node *node, struct bytes *facts, struct byt
     put_number(facts, &n, "backup-records-done", (int64_t)n_backed_up);
     put_number(facts, &n, "backup-records-total", (int64_t)n_to_back_up);
     put_number(facts, &n, "backup-last-ms", (int64_t)backup_last_ms());
+    put_policy(facts, &n);
     put_operations(facts, &n);
     write_array(records, n);
     write_encoded(records, bytes_slice(facts));

@@ -153,16 +153,40 @@ static void pss_parameters_are_checked(void **state)
 
 static void new_signatures_with_sha1_are_not_made(void **state)
 {
+    /* RFC 8017, 9.2, note 1 */
+    static CK_BYTE digest_info[35] = {0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e,
+                                      0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 20};
     CK_OBJECT_HANDLE public_key, private_key;
     CK_BYTE signature[ROOM];
     CK_ULONG len = ROOM;
 
     (void)state;
     rsa_pair(&public_key, &private_key);
-    CK_RV rv = p11->C_SignInit(session, MECHANISM(CKM_SHA1_RSA_PKCS), private_key);
-    if (rv == CKR_OK)
-        rv = p11->C_Sign(session, MESSAGE, signature, &len);
-    RV(CKR_MECHANISM_INVALID, rv);
+    RV(CKR_MECHANISM_INVALID, p11->C_SignInit(session, MECHANISM(CKM_SHA1_RSA_PKCS), private_key));
+    FINE(p11->C_SignInit(session, MECHANISM(CKM_RSA_PKCS), private_key));
+    RV(CKR_MECHANISM_INVALID, p11->C_Sign(session, digest_info, sizeof(digest_info), signature, &len));
+}
+
+/* As programs look before they sign: what is refused is not offered, what remains is. */
+static void mechanisms_say_what_the_cluster_refuses(void **state)
+{
+    static const struct {
+        CK_MECHANISM_TYPE mechanism;
+        CK_FLAGS offered, refused;
+    } EXPECTED[] = {
+        {CKM_SHA1_RSA_PKCS, CKF_VERIFY, CKF_SIGN},    {CKM_SHA1_RSA_PKCS_PSS, CKF_VERIFY, CKF_SIGN},
+        {CKM_ECDSA_SHA1, CKF_VERIFY, CKF_SIGN},       {CKM_SHA256_RSA_PKCS, CKF_SIGN | CKF_VERIFY, 0},
+        {CKM_SHA_1_HMAC, CKF_SIGN | CKF_VERIFY, 0},   {CKM_DES3_CBC_PAD, CKF_DECRYPT, CKF_ENCRYPT},
+        {CKM_AES_CBC_PAD, CKF_ENCRYPT | CKF_WRAP, 0},
+    };
+    CK_MECHANISM_INFO info;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(EXPECTED) / sizeof(EXPECTED[0]); i++) {
+        FINE(p11->C_GetMechanismInfo(0, EXPECTED[i].mechanism, &info));
+        assert_int_equal(info.flags & EXPECTED[i].offered, EXPECTED[i].offered);
+        assert_int_equal(info.flags & EXPECTED[i].refused, 0);
+    }
 }
 
 /* --- elliptic curves --- */
@@ -438,6 +462,7 @@ int main(void)
         user_test(rsa_signs_a_digest_as_it_is),
         user_test(pss_parameters_are_checked),
         user_test(new_signatures_with_sha1_are_not_made),
+        user_test(mechanisms_say_what_the_cluster_refuses),
         user_test(ecdsa_signs_on_every_curve_as_openssl_verifies),
         user_test(ecdsa_signs_a_digest_as_it_is),
         user_test(raw_signatures_have_no_parts),

@@ -29,11 +29,13 @@ CK_FLAGS mechanism_uses(const struct mechanism_row *row, const struct slot_mecha
 
     if (row->mechanism == 0)
         return row->uses;
-    for (size_t i = 0; by && i < sizeof(USES) / sizeof(USES[0]); i++) {
+    if (!by)
+        return 0;
+    for (size_t i = 0; i < sizeof(USES) / sizeof(USES[0]); i++) {
         if (by->uses & USES[i].hsm_use)
             uses |= row->uses & USES[i].flags;
     }
-    return uses;
+    return uses & ~by->refused & ~(row->hash == HSM_HASH_SHA1 ? by->refused_with_sha1 : 0);
 }
 
 CK_RV mechanism_check_offered(struct slot *slot, const struct mechanism_row *row, CK_FLAGS use)

@@ -170,6 +170,34 @@ void slots_after_fork(void)
 
 /* --- mechanisms --- */
 
+/* A fact that a node of an earlier version does not tell takes nothing away: the node refuses by itself. */
+static bool is_refused(const hsm_node_description *description, const char *setting)
+{
+    for (size_t i = 0; i < description->n_facts; i++) {
+        if (strcmp(description->facts[i]->name, setting) == 0)
+            return strcmp(description->facts[i]->value, "0") == 0;
+    }
+    return false;
+}
+
+/* What SP 800-131A allows for old data alone. */
+static void take_policy(const hsm_node_description *description, struct slot_mechanism *mechanism)
+{
+    switch (hsm_mechanism_key_type(mechanism->mechanism)) {
+    case HSM_KEY_TYPE_DES3:
+        if (is_refused(description, "allow-des3-encrypt"))
+            mechanism->refused = CKF_ENCRYPT | CKF_WRAP;
+        return;
+    case HSM_KEY_TYPE_RSA:
+    case HSM_KEY_TYPE_EC:
+        if (is_refused(description, "allow-sha1-sign"))
+            mechanism->refused_with_sha1 = CKF_SIGN;
+        return;
+    default:
+        return;
+    }
+}
+
 static CK_RV copy_mechanisms(const hsm_node_description *description, struct slot_mechanism **mechanisms)
 {
     *mechanisms = calloc(description->n_mechanisms + 1, sizeof(**mechanisms));
@@ -177,7 +205,13 @@ static CK_RV copy_mechanisms(const hsm_node_description *description, struct slo
     for (size_t i = 0; i < description->n_mechanisms; i++) {
         const hsm_mechanism_info *info = description->mechanisms[i];
 
-        (*mechanisms)[i] = (struct slot_mechanism){info->mechanism, info->uses, info->key_bits_min, info->key_bits_max};
+        (*mechanisms)[i] = (struct slot_mechanism){
+            .mechanism = info->mechanism,
+            .uses = info->uses,
+            .key_bits_min = info->key_bits_min,
+            .key_bits_max = info->key_bits_max,
+        };
+        take_policy(description, &(*mechanisms)[i]);
     }
     return CKR_OK;
 }

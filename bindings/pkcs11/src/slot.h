@@ -11,9 +11,10 @@ enum login_state { LOGIN_NONE, LOGIN_USER, LOGIN_OFFICER };
 /* The module's own login: guest.h. */
 enum guest_state { GUEST_OUTSIDE, GUEST_IN, GUEST_REFUSED };
 
-/* A mechanism that a node of the cluster offers. */
+/* A mechanism that a node of the cluster offers, and what the node's policy takes away of its uses. */
 struct slot_mechanism {
     uint32_t mechanism, uses, key_bits_min, key_bits_max;
+    CK_FLAGS refused, refused_with_sha1; /* bits of CKF_ */
 };
 
 struct slot {
