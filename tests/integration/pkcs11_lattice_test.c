@@ -70,8 +70,10 @@ static void the_list_of_3_2_has_all_of_3_0_in_front(void **state)
     assert_int_equal(list->until_3_0.version.major, 3);
     assert_int_equal(list->until_3_0.version.minor, 2);
     assert_int_equal(sizeof(*list), sizeof(CK_FUNCTION_LIST_3_0) + 12 * sizeof(void *));
-    for (; theirs <= (void *const *)&p11->C_MessageVerifyFinal; ours++, theirs++)
-        assert_ptr_equal(*ours, *theirs);
+    for (; theirs <= (void *const *)&p11->C_MessageVerifyFinal; ours++, theirs++) {
+        if (theirs != (void *const *)&p11->C_GetInfo) /* each list tells its own version */
+            assert_ptr_equal(*ours, *theirs);
+    }
     for (; ours <= last; ours++)
         assert_non_null(*ours);
 }
