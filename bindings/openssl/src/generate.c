@@ -1,0 +1,267 @@
+/* Generation in the cluster (openssl genpkey, req -newkey) and import. See generate.h. */
+#include "generate.h"
+
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/objects.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+
+#define LABEL_MAX    256
+#define ID_MAX       64
+#define GROUP_MAX    64
+#define EXPONENT_MAX 8
+#define OID_MAX      32
+
+#define PARAM_LABEL "hsm-label"
+#define PARAM_ID    "hsm-id"
+
+struct generation {
+    struct provider *provider;
+    const struct key_kind *kind;
+    char label[LABEL_MAX + 1];
+    unsigned char id[ID_MAX];
+    size_t id_len;
+    uint64_t modulus_bits;
+    uint64_t exponent;
+    char group[GROUP_MAX];
+};
+
+/* --- parameters --- */
+
+const OSSL_PARAM *generation_settable(const struct key_kind *kind)
+{
+#define COMMON OSSL_PARAM_utf8_string(PARAM_LABEL, NULL, 0), OSSL_PARAM_utf8_string(PARAM_ID, NULL, 0)
+    static const OSSL_PARAM RSA[] = {COMMON, OSSL_PARAM_size_t(OSSL_PKEY_PARAM_RSA_BITS, NULL),
+                                     OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0), OSSL_PARAM_END};
+    static const OSSL_PARAM EC[] = {COMMON, OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
+                                    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_EC_ENCODING, NULL, 0), OSSL_PARAM_END};
+    static const OSSL_PARAM OTHER[] = {COMMON, OSSL_PARAM_END};
+#undef COMMON
+
+    return kind->key_type == HSM_KEY_TYPE_RSA ? RSA : kind->key_type == HSM_KEY_TYPE_EC ? EC : OTHER;
+}
+
+static int take_text(struct provider *provider, const OSSL_PARAM params[], const char *name, char *out, size_t room)
+{
+    const OSSL_PARAM *param = OSSL_PARAM_locate_const(params, name);
+
+    if (!param)
+        return 1;
+    CHECK(provider, OSSL_PARAM_get_utf8_string(param, &out, room), REASON_PARAMETER, "%s is at most %zu bytes of text",
+          name, room - 1);
+    return 1;
+}
+
+/* CKA_ID in hexadecimal, as in hsm:id=... */
+static int take_id(struct generation *generation, const OSSL_PARAM params[])
+{
+    char text[2 * ID_MAX + 1] = "";
+
+    TRY(take_text(generation->provider, params, PARAM_ID, text, sizeof(text)));
+    if (text[0] == '\0')
+        return 1;
+    CHECK(generation->provider, OPENSSL_hexstr2buf_ex(generation->id, ID_MAX, &generation->id_len, text, '\0'),
+          REASON_PARAMETER, "%s is given in hexadecimal", PARAM_ID);
+    return 1;
+}
+
+static int take_exponent(struct generation *generation, const OSSL_PARAM params[])
+{
+    const OSSL_PARAM *param = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_E);
+
+    if (!param)
+        return 1;
+    CHECK(generation->provider, OSSL_PARAM_get_uint64(param, &generation->exponent), REASON_PARAMETER, "%s",
+          "the public exponent is at most 64 bits long");
+    return 1;
+}
+
+int generation_set_params(void *data, const OSSL_PARAM params[])
+{
+    struct generation *generation = data;
+    const OSSL_PARAM *bits;
+
+    if (!params)
+        return 1;
+    TRY(take_text(generation->provider, params, PARAM_LABEL, generation->label, sizeof(generation->label)));
+    TRY(take_text(generation->provider, params, OSSL_PKEY_PARAM_GROUP_NAME, generation->group,
+                  sizeof(generation->group)));
+    TRY(take_id(generation, params));
+    TRY(take_exponent(generation, params));
+    if ((bits = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_BITS)) != NULL)
+        CHECK(generation->provider, OSSL_PARAM_get_uint64(bits, &generation->modulus_bits), REASON_PARAMETER, "%s",
+              "bits is a number");
+    return 1;
+}
+
+/* Parameters of another key: its curve. */
+int generation_set_template(void *data, void *template_key)
+{
+    struct generation *generation = data;
+    const struct key *key = template_key;
+    size_t len;
+
+    if (generation->kind->key_type != HSM_KEY_TYPE_EC || !key->public_key)
+        return 1;
+    return EVP_PKEY_get_group_name(key->public_key, generation->group, sizeof(generation->group), &len);
+}
+
+struct generation *generation_new(struct provider *provider, const struct key_kind *kind, int selection,
+                                  const OSSL_PARAM params[])
+{
+    struct generation *generation = calloc(1, sizeof(*generation));
+
+    (void)selection;
+    if (!generation)
+        return NULL;
+    *generation = (struct generation){.provider = provider, .kind = kind, .modulus_bits = 2048, .exponent = 65537};
+    if (!generation_set_params(generation, params)) {
+        generation_free(generation);
+        return NULL;
+    }
+    return generation;
+}
+
+void generation_free(void *generation)
+{
+    free(generation);
+}
+
+/* --- templates --- */
+
+#define ATTRIBUTES_MAX 16
+
+struct template
+{
+    hsm_attribute attributes[ATTRIBUTES_MAX];
+    size_t n;
+};
+
+static void put(struct template *template, hsm_attribute attribute)
+{
+    if (template->n < ATTRIBUTES_MAX)
+        template->attributes[template->n++] = attribute;
+}
+
+static const uint64_t CLASS_PRIVATE = HSM_CLASS_PRIVATE_KEY;
+
+/* What a key of this kind is for; each half of a pair has its own. */
+static void put_uses(const struct key_kind *kind, struct template *public, struct template *private)
+{
+    if (kind->signature) {
+        put(private, hsm_attribute_bool(HSM_ATTR_SIGN, 1));
+        if (public)
+            put(public, hsm_attribute_bool(HSM_ATTR_VERIFY, 1));
+    }
+    if (kind->key_type == HSM_KEY_TYPE_RSA) {
+        put(private, hsm_attribute_bool(HSM_ATTR_DECRYPT, 1));
+        if (public)
+            put(public, hsm_attribute_bool(HSM_ATTR_ENCRYPT, 1));
+    }
+    if (kind->exchange)
+        put(private, hsm_attribute_bool(HSM_ATTR_DERIVE, 1));
+}
+
+/* DER of the curve's object identifier. */
+static int curve_of(const struct generation *generation, unsigned char oid[OID_MAX], size_t *oid_len)
+{
+    if (generation->kind->curve != 0) {
+        const uint8_t *known = hsm_curve_oid(generation->kind->curve, oid_len);
+
+        memcpy(oid, known, *oid_len);
+        return 1;
+    }
+    CHECK(generation->provider, generation->group[0] != '\0', REASON_PARAMETER, "%s",
+          "which curve? For example: -pkeyopt ec_paramgen_curve:P-256");
+    int nid = EC_curve_nist2nid(generation->group);
+
+    if (nid == NID_undef)
+        nid = OBJ_txt2nid(generation->group);
+    const ASN1_OBJECT *object = nid != NID_undef ? OBJ_nid2obj(nid) : NULL;
+    int len = object ? i2d_ASN1_OBJECT(object, NULL) : 0;
+
+    CHECK(generation->provider, len > 0 && len <= OID_MAX, REASON_PARAMETER, "no curve is called %s",
+          generation->group);
+    *oid_len = (size_t)i2d_ASN1_OBJECT(object, &oid);
+    return 1;
+}
+
+static void put_names(const struct generation *generation, struct template *template)
+{
+    put(template, hsm_attribute_bool(HSM_ATTR_TOKEN, 1));
+    if (generation->label[0] != '\0')
+        put(template, hsm_attribute_text(HSM_ATTR_LABEL, generation->label));
+    if (generation->id_len > 0)
+        put(template, hsm_attribute_of(HSM_ATTR_ID, generation->id, generation->id_len));
+}
+
+/* --- generation --- */
+
+static int generate(const struct generation *generation, struct key **key)
+{
+    struct template public = {.n = 0}, private = {.n = 0};
+    unsigned char oid[OID_MAX], exponent[EXPONENT_MAX];
+    size_t oid_len;
+    hsm_key public_key, private_key;
+    hsm_reference *reference;
+    hsm_session *session;
+
+    put_names(generation, &public);
+    put_names(generation, &private);
+    put_uses(generation->kind, &public, &private);
+    if (generation->kind->key_type == HSM_KEY_TYPE_RSA) {
+        for (size_t i = 0; i < EXPONENT_MAX; i++)
+            exponent[i] = (unsigned char)(generation->exponent >> (8 * (EXPONENT_MAX - 1 - i)));
+        size_t zeros = 0;
+
+        while (zeros < EXPONENT_MAX - 1 && exponent[zeros] == 0)
+            zeros++;
+        put(&public, hsm_attribute_uint(HSM_ATTR_MODULUS_BITS, &generation->modulus_bits));
+        put(&public, hsm_attribute_of(HSM_ATTR_PUBLIC_EXPONENT, exponent + zeros, EXPONENT_MAX - zeros));
+    } else {
+        TRY(curve_of(generation, oid, &oid_len));
+        put(&public, hsm_attribute_of(HSM_ATTR_EC_PARAMS, oid, oid_len));
+    }
+    TRY(provider_session(generation->provider, &session));
+    HSM(generation->provider, hsm_key_pair_generate(session, generation->kind->generation, public.attributes, public.n,
+                                                    private.attributes, private.n, &public_key, &private_key));
+    HSM(generation->provider, hsm_reference_make(session, private_key, NULL, &reference));
+    return key_from_reference(generation->provider, reference, key);
+}
+
+void *generation_run(void *data, OSSL_CALLBACK *progress, void *argument)
+{
+    struct key *key = NULL;
+
+    (void)progress;
+    (void)argument;
+    return generate(data, &key) ? key : NULL;
+}
+
+/* --- import --- */
+
+int import_pkcs8(struct key *key, const unsigned char *der, size_t der_len)
+{
+    struct provider *provider = key->provider;
+    const uint64_t key_type = key->kind->key_type;
+    struct template private = {.n = 0};
+    unsigned char info[2048];
+    size_t info_len = sizeof(info);
+    struct key *public = NULL;
+    hsm_session *session;
+
+    put(&private, hsm_attribute_uint(HSM_ATTR_CLASS, &CLASS_PRIVATE));
+    put(&private, hsm_attribute_uint(HSM_ATTR_KEY_TYPE, &key_type));
+    put(&private, hsm_attribute_of(HSM_ATTR_VALUE, der, der_len));
+    put_uses(key->kind, NULL, &private);
+    TRY(provider_session(provider, &session));
+    HSM(provider, hsm_object_create(session, private.attributes, private.n, &key->object));
+    key->has_private = true; /* from here on it is forgotten with the key */
+    HSM(provider, hsm_key_export_public(session, key->object, info, &info_len));
+    TRY(key_from_public_info(provider, info, info_len, &public));
+    EVP_PKEY_up_ref(public->public_key);
+    key->public_key = public->public_key;
+    key_release(public);
+    return 1;
+}
