@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "api_call.h"
 #include "api_session_internal.h"
+#include "config.h"
 #include "protocol/secret.h"
 #include "protocol/writer.h"
 
@@ -41,6 +42,25 @@ void hsm_session_close(hsm_session *session)
 hsm_cluster *hsm_session_cluster(const hsm_session *session)
 {
     return session ? session->cluster : NULL;
+}
+
+static status_code set_timeout(hsm_session *session, uint32_t timeout_ms)
+{
+    ARGUMENT(session, "no session");
+    ARGUMENT(timeout_ms == 0 || (timeout_ms >= TIMEOUT_MIN_MS && timeout_ms <= TIMEOUT_MAX_MS),
+             "a call takes between 10 and 3600000 ms");
+    session->timeout_ms = timeout_ms;
+    return STATUS_OK;
+}
+
+hsm_status hsm_session_set_timeout(hsm_session *session, uint32_t timeout_ms)
+{
+    return API(set_timeout(session, timeout_ms));
+}
+
+uint32_t session_timeout_ms(const hsm_session *session)
+{
+    return session->timeout_ms;
 }
 
 hsm_cluster *session_cluster(const hsm_session *session)

@@ -14,6 +14,7 @@ struct login;
 /** The ticket that requests of the session carry, as long as the session. */
 struct login *session_login(const hsm_session *session);
 hsm_cluster *session_cluster(const hsm_session *session);
+uint32_t session_timeout_ms(const hsm_session *session); /* 0: the configuration's */
 
 /** Changes with every login, so that a thread sees that another has logged in again already. */
 uint32_t session_generation(const hsm_session *session);

@@ -35,6 +35,7 @@ struct hsm_session {
     _Atomic bool from_config;       /* the library may log in again by itself, with the configuration's credentials */
     _Atomic bool prepared;          /* also for the first time, and with what is kept when they cannot be read */
     struct kept_login *kept;        /* NULL: nothing is kept */
+    _Atomic uint32_t timeout_ms;    /* of calls; 0: the configuration's */
 };
 
 /* What a second factor adds to a login. */

@@ -5,6 +5,10 @@
 
 #define CONFIG_NODES_MAX 64u
 
+/* Of every time limit, in milliseconds. */
+#define TIMEOUT_MIN_MS 10u
+#define TIMEOUT_MAX_MS 3600000u
+
 enum balance { BALANCE_ROUND_ROBIN, BALANCE_ZONE, BALANCE_LEAST_OUTSTANDING };
 enum transport_choice { TRANSPORT_DIRECT, TRANSPORT_NNG };
 

@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "connection.h"
 
 struct async_queue {
     hsm_queue *queue;
@@ -55,16 +56,15 @@ static void queue_free(struct async_queue *async)
     free(async);
 }
 
-static int queue_open(struct provider *provider, struct async_queue **async)
+static int queue_open(struct provider *provider, hsm_cluster *cluster, struct async_queue **async)
 {
-    hsm_cluster *cluster;
     struct async_queue *made = calloc(1, sizeof(*made));
 
     CHECK(provider, made, HSM_OUT_OF_MEMORY, "%s", "");
     pthread_mutex_init(&made->lock, NULL);
     made->process = getpid();
     made->bell = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (made->bell < 0 || !provider_cluster(provider, &cluster) || hsm_queue_open(cluster, &made->queue) != HSM_OK) {
+    if (made->bell < 0 || hsm_queue_open(cluster, &made->queue) != HSM_OK) {
         queue_free(made);
         return RAISE(provider, REASON_ASYNC, "%s", "no queue");
     }
@@ -73,12 +73,12 @@ static int queue_open(struct provider *provider, struct async_queue **async)
 }
 
 /* As with the connection: the first to be ready wins. What a parent had is left to it. */
-static int queue_get(struct provider *provider, struct async_queue **async)
+static int queue_get(struct provider *provider, hsm_cluster *cluster, struct async_queue **async)
 {
     struct async_queue *there = atomic_load(&provider->async), *made = NULL;
 
     if (!there || there->process != getpid()) {
-        TRY(queue_open(provider, &made));
+        TRY(queue_open(provider, cluster, &made));
         if (atomic_compare_exchange_strong(&provider->async, &there, made))
             there = made;
         else
@@ -250,14 +250,12 @@ static bool take_answers(struct waiter *waiter)
 
 /* --- the request --- */
 
-static int submit(const struct async_request *request, struct waiter *waiter)
+static int submit(hsm_session *session, const struct async_request *request, struct waiter *waiter)
 {
     const struct key *key = request->key;
     hsm_queue *queue = waiter->async->queue;
-    hsm_session *session;
     hsm_status status = HSM_OK;
 
-    TRY(provider_session(key->provider, &session));
     switch (request->kind) {
     case ASYNC_SIGN:
         status =
@@ -286,15 +284,12 @@ static int take_result(const struct async_request *request, const hsm_completion
         *request->out_len = completion->output_len;
         return 1;
     }
-    if (request->invalid && (completion->status == HSM_CIPHERTEXT_INVALID || completion->status == HSM_DATA_LENGTH)) {
-        *request->invalid = true;
-        return 1;
-    }
-    return error_raise_status(provider, completion->status, completion->detail, completion->node);
+    return request_is_invalid(request, completion->status) ||
+           error_raise_status(provider, completion->status, completion->detail, completion->node);
 }
 
 /* The request is the queue's from here on: its answer may be taken by another thread at once. */
-static int send(const struct async_request *request, struct waiter *waiter)
+static int send(hsm_session *session, const struct async_request *request, struct waiter *waiter)
 {
     struct async_queue *async = waiter->async;
 
@@ -303,7 +298,7 @@ static int send(const struct async_request *request, struct waiter *waiter)
     waiter->pending = true;
     waiting_add(waiter);
     pthread_mutex_unlock(&async->lock);
-    if (submit(request, waiter)) {
+    if (submit(session, request, waiter)) {
         hsm_queue_flush(async->queue);
         return 1;
     }
@@ -314,17 +309,18 @@ static int send(const struct async_request *request, struct waiter *waiter)
     return 0;
 }
 
-int async_run(const struct async_request *request)
+int async_run(struct connection *connection, const struct async_request *request)
 {
     const struct provider *provider = request->key->provider;
     struct async_queue *async;
     struct waiter *waiter = NULL;
 
-    TRY(queue_get(request->key->provider, &async));
+    TRY(queue_get(request->key->provider, connection->cluster, &async));
     TRY(waiter_get(provider, async, &waiter));
-    TRY(send(request, waiter));
+    TRY(send(connection->serving, request, waiter));
     while (!take_answers(waiter))
         CHECK(provider, ASYNC_pause_job(), REASON_ASYNC, "%s", "the job cannot be paused");
+    outage_note(&connection->outage, waiter->completion.status);
     int result = take_result(request, &waiter->completion);
 
     hsm_completion_release(&waiter->completion);

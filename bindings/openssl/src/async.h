@@ -19,7 +19,12 @@ struct async_request {
     bool *invalid;   /* as for key_decrypt */
 };
 
+struct connection;
+
 /* Pauses the job until the answer is there. */
-int async_run(const struct async_request *request);
+int async_run(struct connection *connection, const struct async_request *request);
+
+/* Whether the request asked to be told, and was told, that what it decrypts is not good. */
+bool request_is_invalid(const struct async_request *request, hsm_status status);
 
 void async_close(struct provider *provider);

@@ -1,35 +1,39 @@
-/* The cluster and the login of this process. Opened without reaching the network: a server that reads its keys and then
- * forks gives each worker the same handles, and each worker connects and logs in by itself, on first use. */
-#include <stdlib.h>
-#include "provider.h"
+/* Opening and closing. See connection.h. */
+#include "connection.h"
 
-struct connection {
-    hsm_config *config;
-    hsm_cluster *cluster;
-    hsm_session *session;
-};
+#include <stdlib.h>
 
 static void connection_free(struct connection *connection)
 {
     if (!connection)
         return;
-    hsm_session_close(connection->session);
+    hsm_session_close(connection->managing);
+    hsm_session_close(connection->serving);
     hsm_cluster_close(connection->cluster);
     hsm_config_free(connection->config);
     free(connection);
+}
+
+static int session_open(struct provider *provider, struct connection *connection, hsm_session **session)
+{
+    HSM(provider, hsm_session_open(connection->cluster, session));
+    HSM(provider, hsm_login_prepare(*session));
+    return 1;
 }
 
 static int connection_open(struct provider *provider, struct connection *connection)
 {
     HSM(provider, hsm_config_load(provider->config_path, &connection->config));
     HSM(provider, hsm_cluster_open(connection->config, &connection->cluster));
-    HSM(provider, hsm_session_open(connection->cluster, &connection->session));
-    HSM(provider, hsm_login_prepare(connection->session));
+    TRY(session_open(provider, connection, &connection->managing));
+    TRY(session_open(provider, connection, &connection->serving));
+    HSM(provider, hsm_session_set_timeout(connection->serving, provider->timeout_ms));
+    outage_begin(&connection->outage, connection->serving, provider->timeout_ms);
     return 1;
 }
 
 /* Two threads may open at once: the first to be ready wins. No lock that a fork could find taken. */
-static int connection_get(struct provider *provider, struct connection **connection)
+int connection_get(struct provider *provider, struct connection **connection)
 {
     struct connection *there = atomic_load(&provider->connection);
 
@@ -47,24 +51,6 @@ static int connection_get(struct provider *provider, struct connection **connect
             connection_free(made);
     }
     *connection = there;
-    return 1;
-}
-
-int provider_session(struct provider *provider, hsm_session **session)
-{
-    struct connection *connection = NULL;
-
-    TRY(connection_get(provider, &connection));
-    *session = connection->session;
-    return 1;
-}
-
-int provider_cluster(struct provider *provider, hsm_cluster **cluster)
-{
-    struct connection *connection = NULL;
-
-    TRY(connection_get(provider, &connection));
-    *cluster = connection->cluster;
     return 1;
 }
 

@@ -16,6 +16,7 @@ static const OSSL_ITEM OWN_REASONS[] = {
     {REASON_URI, (void *)"invalid hsm: URI"},
     {REASON_OPENSSL, (void *)"OpenSSL failed"},
     {REASON_ASYNC, (void *)"asynchronous job failed"},
+    {REASON_OUTAGE, (void *)"no node answers at the moment"},
 };
 
 static void reasons_fill(void)

@@ -5,6 +5,7 @@
 #include <openssl/params.h>
 #include <stdlib.h>
 #include <strings.h>
+#include "connection.h"
 #include "key.h"
 #include "signature.h"
 
@@ -231,15 +232,15 @@ static int derive_as(const struct exchange *exchange, const hsm_mechanism *mecha
         hsm_attribute_bool(HSM_ATTR_EXTRACTABLE, 1),
     };
     struct provider *provider = exchange->provider;
-    hsm_session *session;
+    struct connection *connection;
     hsm_key secret;
 
-    TRY(provider_session(provider, &session));
-    HSM(provider, hsm_derive(session, exchange->key->object, mechanism, attributes,
+    TRY(connection_get(provider, &connection));
+    HSM(provider, hsm_derive(connection->serving, exchange->key->object, mechanism, attributes,
                              sizeof(attributes) / sizeof(attributes[0]), &secret));
-    int result = read_secret(provider, session, secret, out, len);
+    int result = read_secret(provider, connection->serving, secret, out, len);
 
-    hsm_session_forget_object(session, secret);
+    hsm_session_forget_object(connection->serving, secret);
     return result;
 }
 

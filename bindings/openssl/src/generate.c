@@ -6,6 +6,7 @@
 #include <openssl/objects.h>
 #include <openssl/params.h>
 #include <stdlib.h>
+#include "connection.h"
 
 #define LABEL_MAX    256
 #define ID_MAX       64
@@ -205,7 +206,7 @@ static int generate(const struct generation *generation, struct key **key)
     size_t oid_len;
     hsm_key public_key, private_key;
     hsm_reference *reference;
-    hsm_session *session;
+    struct connection *connection;
 
     put_names(generation, &public);
     put_names(generation, &private);
@@ -223,10 +224,11 @@ static int generate(const struct generation *generation, struct key **key)
         TRY(curve_of(generation, oid, &oid_len));
         put(&public, hsm_attribute_of(HSM_ATTR_EC_PARAMS, oid, oid_len));
     }
-    TRY(provider_session(generation->provider, &session));
-    HSM(generation->provider, hsm_key_pair_generate(session, generation->kind->generation, public.attributes, public.n,
-                                                    private.attributes, private.n, &public_key, &private_key));
-    HSM(generation->provider, hsm_reference_make(session, private_key, NULL, &reference));
+    TRY(connection_get(generation->provider, &connection));
+    HSM(generation->provider,
+        hsm_key_pair_generate(connection->managing, generation->kind->generation, public.attributes, public.n,
+                              private.attributes, private.n, &public_key, &private_key));
+    HSM(generation->provider, hsm_reference_make(connection->managing, private_key, NULL, &reference));
     return key_from_reference(generation->provider, reference, key);
 }
 
@@ -249,16 +251,16 @@ int import_pkcs8(struct key *key, const unsigned char *der, size_t der_len)
     unsigned char info[2048];
     size_t info_len = sizeof(info);
     struct key *public = NULL;
-    hsm_session *session;
+    struct connection *connection;
 
     put(&private, hsm_attribute_uint(HSM_ATTR_CLASS, &CLASS_PRIVATE));
     put(&private, hsm_attribute_uint(HSM_ATTR_KEY_TYPE, &key_type));
     put(&private, hsm_attribute_of(HSM_ATTR_VALUE, der, der_len));
     put_uses(key->kind, NULL, &private);
-    TRY(provider_session(provider, &session));
-    HSM(provider, hsm_object_create(session, private.attributes, private.n, &key->object));
+    TRY(connection_get(provider, &connection));
+    HSM(provider, hsm_object_create(connection->serving, private.attributes, private.n, &key->object));
     key->has_private = true; /* from here on it is forgotten with the key */
-    HSM(provider, hsm_key_export_public(session, key->object, info, &info_len));
+    HSM(provider, hsm_key_export_public(connection->serving, key->object, info, &info_len));
     TRY(key_from_public_info(provider, info, info_len, &public));
     EVP_PKEY_up_ref(public->public_key);
     key->public_key = public->public_key;

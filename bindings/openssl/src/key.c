@@ -3,6 +3,7 @@
 
 #include <openssl/x509.h>
 #include <stdlib.h>
+#include "connection.h"
 
 const struct key_kind KEY_KINDS[N_KINDS] = {
     [KIND_RSA] = {"RSA", HSM_KEY_TYPE_RSA, 0, HSM_MECHANISM_RSA_KEY_PAIR_GEN, "RSA", NULL, NULL},
@@ -46,10 +47,10 @@ struct key *key_hold(struct key *key)
 /* A session object lives as long as somebody has the key. */
 static void forget_session_object(const struct key *key)
 {
-    hsm_session *session;
+    struct connection *connection;
 
-    if (key->has_private && !key->reference && provider_session(key->provider, &session))
-        hsm_session_forget_object(session, key->object);
+    if (key->has_private && !key->reference && connection_get(key->provider, &connection))
+        hsm_session_forget_object(connection->serving, key->object);
 }
 
 void key_release(struct key *key)

@@ -1,38 +1,53 @@
 /* What the cluster does with a private key. */
 #include "async.h"
+#include "connection.h"
 #include "key.h"
 
-static int sleep_for(const struct async_request *request)
+static hsm_status call(hsm_session *session, const struct async_request *request)
 {
-    const struct key *key = request->key;
-    hsm_session *session;
-    hsm_status status = HSM_OK;
+    const hsm_key object = request->key->object;
 
-    TRY(provider_session(key->provider, &session));
     switch (request->kind) {
     case ASYNC_SIGN:
-        status = hsm_sign(session, key->object, request->mechanism, request->data, request->data_len, request->out,
-                          request->out_len);
-        break;
+        return hsm_sign(session, object, request->mechanism, request->data, request->data_len, request->out,
+                        request->out_len);
     case ASYNC_SIGN_DIGEST:
-        status = hsm_sign_digest(session, key->object, request->mechanism, request->data, request->data_len,
-                                 request->out, request->out_len);
-        break;
+        return hsm_sign_digest(session, object, request->mechanism, request->data, request->data_len, request->out,
+                               request->out_len);
     case ASYNC_DECRYPT:
-        status = hsm_decrypt(session, key->object, request->mechanism, request->data, request->data_len, request->out,
-                             request->out_len);
-        break;
+        return hsm_decrypt(session, object, request->mechanism, request->data, request->data_len, request->out,
+                           request->out_len);
     }
-    if (request->invalid && (status == HSM_CIPHERTEXT_INVALID || status == HSM_DATA_LENGTH)) {
-        *request->invalid = true;
+    return HSM_INTERNAL;
+}
+
+static int sleep_for(struct connection *connection, const struct async_request *request)
+{
+    hsm_status status = call(connection->serving, request);
+
+    outage_note(&connection->outage, status);
+    if (status == HSM_OK)
         return 1;
-    }
-    return status == HSM_OK ? 1 : RAISE_LAST(key->provider);
+    return request_is_invalid(request, status) || RAISE_LAST(request->key->provider);
+}
+
+bool request_is_invalid(const struct async_request *request, hsm_status status)
+{
+    if (!request->invalid || (status != HSM_CIPHERTEXT_INVALID && status != HSM_DATA_LENGTH))
+        return false;
+    *request->invalid = true;
+    return true;
 }
 
 static int run(const struct async_request *request)
 {
-    return async_is_wanted() ? async_run(request) : sleep_for(request);
+    struct provider *provider = request->key->provider;
+    struct connection *connection;
+
+    TRY(connection_get(provider, &connection));
+    CHECK(provider, outage_may_call(&connection->outage), REASON_OUTAGE, "%s",
+          "a call has failed for this a moment ago; it is tried again soon");
+    return async_is_wanted() ? async_run(connection, request) : sleep_for(connection, request);
 }
 
 int key_sign(const struct key *key, const hsm_mechanism *mechanism, bool is_digest, const void *data, size_t data_len,

@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <strings.h>
 #include "async.h"
+#include "connection.h"
+
+#define TIMEOUT_DEFAULT_MS 3000u
+#define TIMEOUT_MIN_MS     50u
+#define TIMEOUT_MAX_MS     600000u
 
 /* --- what OpenSSL asks --- */
 
@@ -114,14 +119,34 @@ static void take_core_functions(struct provider *provider, const OSSL_DISPATCH *
     }
 }
 
-/* The provider's section of openssl.cnf: `config` names the cluster's configuration, `import` = yes lets programs bring
- * private keys of their own (they become session objects). */
+static int take_import(struct provider *provider, const char *text)
+{
+    provider->allow_import = strcasecmp(text, "yes") == 0;
+    CHECK(provider, provider->allow_import || strcasecmp(text, "no") == 0, REASON_PARAMETER,
+          "the setting import is yes or no, not \"%.40s\"", text);
+    return 1;
+}
+
+static int take_timeout(struct provider *provider, const char *text)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+
+    CHECK(provider, *end == '\0' && number >= TIMEOUT_MIN_MS && number <= TIMEOUT_MAX_MS, REASON_PARAMETER,
+          "the setting timeout-ms is a number between %u and %u, not \"%.40s\"", TIMEOUT_MIN_MS, TIMEOUT_MAX_MS, text);
+    provider->timeout_ms = (uint32_t)number;
+    return 1;
+}
+
+/* The provider's section of openssl.cnf: `config` names the cluster's configuration; `import` = yes lets programs bring
+ * private keys of their own (they become session objects); `timeout-ms` bounds signing and decrypting. */
 static int take_settings(struct provider *provider, OSSL_FUNC_core_get_params_fn *core_get_params)
 {
-    char *config = NULL, *import = NULL;
+    char *config = NULL, *import = NULL, *timeout = NULL;
     OSSL_PARAM wanted[] = {
         OSSL_PARAM_utf8_ptr("config", &config, 0),
         OSSL_PARAM_utf8_ptr("import", &import, 0),
+        OSSL_PARAM_utf8_ptr("timeout-ms", &timeout, 0),
         OSSL_PARAM_END,
     };
 
@@ -131,12 +156,8 @@ static int take_settings(struct provider *provider, OSSL_FUNC_core_get_params_fn
         provider->config_path = strdup(config);
         CHECK(provider, provider->config_path, HSM_OUT_OF_MEMORY, "%s", "");
     }
-    if (import) {
-        provider->allow_import = strcasecmp(import, "yes") == 0;
-        CHECK(provider, provider->allow_import || strcasecmp(import, "no") == 0, REASON_PARAMETER,
-              "the setting import is yes or no, not \"%.40s\"", import);
-    }
-    return 1;
+    TRY(!import || take_import(provider, import));
+    return !timeout || take_timeout(provider, timeout);
 }
 
 static const OSSL_DISPATCH PROVIDER_FUNCTIONS[] = {
@@ -157,6 +178,7 @@ __attribute__((visibility("default"))) int OSSL_provider_init(const OSSL_CORE_HA
     if (!provider)
         return 0;
     provider->core = handle;
+    provider->timeout_ms = TIMEOUT_DEFAULT_MS;
     take_core_functions(provider, in, &core_get_params);
     provider->library = OSSL_LIB_CTX_new_from_dispatch(handle, in);
     if (provider->library)

@@ -26,6 +26,7 @@ enum {
     REASON_URI,
     REASON_OPENSSL, /* OpenSSL failed underneath */
     REASON_ASYNC,
+    REASON_OUTAGE,
 };
 
 struct async_queue;
@@ -36,19 +37,13 @@ struct provider {
     OSSL_PROVIDER *default_provider; /* in it */
     char *config_path;               /* of openssl.cnf; NULL: what every program of the library takes */
     bool allow_import;
+    uint32_t timeout_ms; /* of operations for which somebody waits */
     _Atomic(struct connection *) connection;
     _Atomic(struct async_queue *) async;
     OSSL_FUNC_core_new_error_fn *new_error;
     OSSL_FUNC_core_set_error_debug_fn *set_error_debug;
     OSSL_FUNC_core_vset_error_fn *vset_error;
 };
-
-/* The session for all operations: opened on first use without reaching the network, with the configuration's
- * credentials read then, so that servers may change root and user before the first operation. */
-int provider_session(struct provider *provider, hsm_session **session);
-int provider_cluster(struct provider *provider, hsm_cluster **cluster);
-
-void connection_close(struct provider *provider);
 
 /* --- errors; all return 0 --- */
 

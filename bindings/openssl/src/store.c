@@ -4,6 +4,7 @@
 #include <openssl/params.h>
 #include <openssl/store.h>
 #include <stdlib.h>
+#include "connection.h"
 #include "key.h"
 #include "uri.h"
 
@@ -111,10 +112,10 @@ static int begin(struct store *store, uint64_t object_class)
     static const uint8_t YES = 1;
     hsm_attribute attributes[4];
     size_t n = 0;
-    hsm_session *session;
+    struct connection *connection;
     bool certificate = object_class == HSM_CLASS_CERTIFICATE;
 
-    TRY(provider_session(store->provider, &session));
+    TRY(connection_get(store->provider, &connection));
     store->finding = object_class;
     attributes[n++] = hsm_attribute_uint(HSM_ATTR_CLASS, &store->finding);
     attributes[n++] = hsm_attribute_of(HSM_ATTR_TOKEN, &YES, sizeof(YES));
@@ -124,10 +125,11 @@ static int begin(struct store *store, uint64_t object_class)
         attributes[n++] = hsm_attribute_of(HSM_ATTR_ID, store->uri.id, store->uri.id_len);
     hsm_find_close(store->find);
     store->find = NULL;
-    HSM(store->provider, hsm_find_open(session, attributes, n, certificate ? WANTED_OF_CERTIFICATES : WANTED,
-                                       certificate ? sizeof(WANTED_OF_CERTIFICATES) / sizeof(uint32_t)
-                                                   : sizeof(WANTED) / sizeof(uint32_t),
-                                       &store->find));
+    HSM(store->provider,
+        hsm_find_open(connection->managing, attributes, n, certificate ? WANTED_OF_CERTIFICATES : WANTED,
+                      certificate ? sizeof(WANTED_OF_CERTIFICATES) / sizeof(uint32_t)
+                                  : sizeof(WANTED) / sizeof(uint32_t),
+                      &store->find));
     return 1;
 }
 
@@ -154,12 +156,13 @@ static int next_object(struct store *store, hsm_key *object, hsm_attributes **at
 
 static int named_object(struct store *store, hsm_key *object, hsm_attributes **attributes)
 {
-    hsm_session *session;
+    struct connection *connection;
 
     *object = store->uri.object;
     store->at_end = true;
-    TRY(provider_session(store->provider, &session));
-    HSM(store->provider, hsm_object_get(session, *object, WANTED, sizeof(WANTED) / sizeof(WANTED[0]), attributes));
+    TRY(connection_get(store->provider, &connection));
+    HSM(store->provider,
+        hsm_object_get(connection->managing, *object, WANTED, sizeof(WANTED) / sizeof(WANTED[0]), attributes));
     return 1;
 }
 
@@ -183,12 +186,12 @@ static int give_key(struct key *key, OSSL_CALLBACK *callback, void *argument)
 static int give_private(struct provider *provider, hsm_key object, const hsm_attributes *attributes,
                         OSSL_CALLBACK *callback, void *argument)
 {
-    hsm_session *session;
+    struct connection *connection;
     hsm_reference *reference;
     struct key *key;
 
-    TRY(provider_session(provider, &session));
-    HSM(provider, hsm_reference_make(session, object, attributes, &reference));
+    TRY(connection_get(provider, &connection));
+    HSM(provider, hsm_reference_make(connection->managing, object, attributes, &reference));
     TRY(key_from_reference(provider, reference, &key));
     return give_key(key, callback, argument);
 }

@@ -25,6 +25,15 @@ HSM_API hsm_status hsm_session_open(hsm_cluster *cluster, hsm_session **session)
  * expires. No other thread may be using it. Harmless on NULL. */
 HSM_API void hsm_session_close(hsm_session *session);
 
+/**
+ * How long calls on this session may take, in place of the setting timeout-ms: for a program that has less time for
+ * some calls than for others. Holds for calls that begin afterwards. Does not reach the network.
+ *
+ * @param timeout_ms  10 to 3600000; 0: the setting
+ * @return HSM_OK; HSM_INVALID_ARGUMENT
+ */
+HSM_API hsm_status hsm_session_set_timeout(hsm_session *session, uint32_t timeout_ms);
+
 /** The cluster that it was opened on. */
 HSM_API hsm_cluster *hsm_session_cluster(const hsm_session *session);
 
