@@ -41,6 +41,7 @@ status_code session_log_in(hsm_session *session, const char *user, struct slice 
     CLEANUP(bytes_release) struct bytes earlier = BYTES_SECRET;
 
     TRY(call_begin(&call, NULL, session ? session->cluster : NULL, OP_LOGIN));
+    call.request.timeout_ms = session_timeout_ms(session);
     TRY(call_put_text(&call, FIELD_USER_NAME, user, "user name"));
     TRY(call_put_bytes(&call, FIELD_PASSWORD, password.data, password.len, "password"));
     if (proof) {

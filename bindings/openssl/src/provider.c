@@ -77,8 +77,11 @@ static const OSSL_ITEM *get_reason_strings(void *context)
 
 /* --- beginning and end --- */
 
-static void provider_free(struct provider *provider)
+/* Also at the end of the process, when OpenSSL takes itself apart: what this frees is still whole then. */
+static void provider_free(void *context)
 {
+    struct provider *provider = context;
+
     async_close(provider);
     connection_close(provider);
     if (provider->default_provider)
@@ -86,14 +89,6 @@ static void provider_free(struct provider *provider)
     OSSL_LIB_CTX_free(provider->library);
     free(provider->config_path);
     free(provider);
-}
-
-/* At the end of the process OpenSSL takes itself apart and calls this meanwhile: what we hold goes with the process
- * then, because the parts of OpenSSL that it needs may be gone. OpenSSL says so by refusing to be initialized. */
-static void teardown(void *context)
-{
-    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
-        provider_free(context);
 }
 
 static void take_core_functions(struct provider *provider, const OSSL_DISPATCH *in,
@@ -161,7 +156,7 @@ static int take_settings(struct provider *provider, OSSL_FUNC_core_get_params_fn
 }
 
 static const OSSL_DISPATCH PROVIDER_FUNCTIONS[] = {
-    {OSSL_FUNC_PROVIDER_TEARDOWN, (void (*)(void))teardown},
+    {OSSL_FUNC_PROVIDER_TEARDOWN, (void (*)(void))provider_free},
     {OSSL_FUNC_PROVIDER_GETTABLE_PARAMS, (void (*)(void))gettable_params},
     {OSSL_FUNC_PROVIDER_GET_PARAMS, (void (*)(void))get_params},
     {OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query_operation},
