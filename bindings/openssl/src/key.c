@@ -89,13 +89,15 @@ int key_from_public_info(struct provider *provider, const uint8_t *info, size_t 
     return 1;
 }
 
+/* The cluster is opened with the first key, because a server may give up its rights to the files before it uses it. */
 int key_from_reference(struct provider *provider, hsm_reference *reference, struct key **key)
 {
     size_t info_len;
     const uint8_t *info = hsm_reference_public_key_info(reference, &info_len);
+    struct connection *connection;
     struct key *made;
 
-    if (!key_from_public_info(provider, info, info_len, &made)) {
+    if (!connection_get(provider, &connection) || !key_from_public_info(provider, info, info_len, &made)) {
         hsm_reference_free(reference);
         return 0;
     }

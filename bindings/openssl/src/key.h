@@ -41,7 +41,7 @@ void key_release(struct key *key); /* harmless on NULL */
 /* The kind of a public key; NULL when the cluster has no such keys. */
 const struct key_kind *key_kind_of(const EVP_PKEY *public_key);
 
-/* Takes the reference over, whether it fails or not. The key may reach the network never, or later. */
+/* Takes the reference over, whether it fails or not. Reads the configuration; does not reach the network. */
 int key_from_reference(struct provider *provider, hsm_reference *reference, struct key **key);
 
 /* A public key alone, from SubjectPublicKeyInfo DER. */
