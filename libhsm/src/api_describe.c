@@ -2,6 +2,7 @@
 #include "hsm/cluster.h"
 
 #include "api_call.h"
+#include "api_cluster.h"
 #include "api_records.h"
 
 static status_code take_node(struct records *records, const struct values *record, void *item)
@@ -49,6 +50,31 @@ static status_code cluster_describe(hsm_cluster *cluster, hsm_cluster_info **inf
 hsm_status hsm_cluster_describe(hsm_cluster *cluster, hsm_cluster_info **info)
 {
     return API(cluster_describe(cluster, info));
+}
+
+static void keep_id(hsm_cluster *cluster, struct slice id)
+{
+    api_lock_take(&cluster->lock);
+    if (!atomic_load(&cluster->has_id))
+        memcpy(cluster->id, id.data, ID_LEN);
+    atomic_store_explicit(&cluster->has_id, true, memory_order_release);
+    api_lock_give(&cluster->lock);
+}
+
+status_code cluster_id_get(hsm_cluster *cluster, uint8_t id[ID_LEN])
+{
+    CLEANUP(call_release) struct call call;
+
+    TRY(call_begin(&call, NULL, cluster, OP_CLUSTER_DESCRIBE));
+    if (!atomic_load_explicit(&cluster->has_id, memory_order_acquire)) {
+        TRY(call_run(&call));
+        struct slice told = values_bytes(&call.request.answer, FIELD_CLUSTER_ID);
+
+        CHECK(told.len == ID_LEN, STATUS_PROTOCOL_ERROR, "a node described its cluster without the cluster's id");
+        keep_id(cluster, told);
+    }
+    memcpy(id, cluster->id, ID_LEN);
+    return STATUS_OK;
 }
 
 void hsm_cluster_info_free(hsm_cluster_info *info)

@@ -6,7 +6,7 @@
  *   cluster.h            nodes, health, statistics          crypto.h   sign, encrypt, wrap, derive, ...
  *   admin.h              life of a cluster, audit log       async.h    many operations at once from one thread
  *   backup.h             backups, recovery key, restore     quorum.h   what several people must approve
- *   anchor.h             CAs of clients
+ *   anchor.h             CAs of clients                     reference.h  files that stand for keys
  *
  * Conventions. Every call that can fail returns an hsm_status and touches no output unless it is HSM_OK (a length asked
  * for excepted). Outputs of variable length go to `(uint8_t *out, size_t *out_len)`: *out_len is the room and becomes
@@ -27,6 +27,7 @@
 #include "hsm/error.h"
 #include "hsm/object.h"
 #include "hsm/quorum.h"
+#include "hsm/reference.h"
 #include "hsm/session.h"
 #include "hsm/types.h"
 #include "hsm/user.h"
