@@ -46,9 +46,9 @@ static status_code make_of(hsm_session *session, const hsm_key *key, const hsm_a
              "the key ends with its session: only a token object (TOKEN true) can be referred to");
     CHECK(public_key, STATUS_KEY_TYPE_INCONSISTENT, "the cluster does not know the public key of this private key");
     TRY(cluster_id_get(session_cluster(session), cluster_id));
-    TRY(reference_encode(&(struct reference_parts){cluster_id, key, slice_of(public_key, public_len),
-                                                   slice_of(label, label_len)},
-                         &der));
+    TRY(reference_encode(
+        &(struct reference_parts){cluster_id, key, slice_of(public_key, public_len), slice_of(label, label_len)},
+        &der));
     return reference_decode(bytes_slice(&der), reference);
 }
 
@@ -68,8 +68,7 @@ static status_code make(hsm_session *session, const hsm_key *key, const hsm_attr
     return status;
 }
 
-hsm_status hsm_reference_make(hsm_session *session, hsm_key key, const hsm_attributes *known,
-                              hsm_reference **reference)
+hsm_status hsm_reference_make(hsm_session *session, hsm_key key, const hsm_attributes *known, hsm_reference **reference)
 {
     return API(make(session, &key, known, reference));
 }

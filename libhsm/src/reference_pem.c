@@ -54,8 +54,7 @@ static bool decode_into(EVP_ENCODE_CTX *context, struct slice body, uint8_t *to,
     int n = 0, last = 0;
 
     EVP_DecodeInit(context);
-    if (EVP_DecodeUpdate(context, to, &n, body.data, (int)body.len) < 0 ||
-        EVP_DecodeFinal(context, to + n, &last) != 1)
+    if (EVP_DecodeUpdate(context, to, &n, body.data, (int)body.len) < 0 || EVP_DecodeFinal(context, to + n, &last) != 1)
         return false;
     *len = (size_t)n + (size_t)last;
     return true;

@@ -26,4 +26,5 @@ from .errors import *  # noqa: F403
 from .keys import Key
 from .quorum import QuorumList, QuorumPolicy, QuorumToken
 from .queue import Completion, Queue
+from .reference import Reference
 from .session import LoginInfo, Session

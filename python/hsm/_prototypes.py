@@ -203,4 +203,15 @@ PROTOTYPES = {
     "hsm_backup_verify": (STATUS, HANDLE, TEXT, POINTER(BackupInfo)),
     "hsm_backup_delete": (STATUS, HANDLE, TEXT),
     "hsm_cluster_restore": (STATUS, HANDLE, TEXT, TEXT, DATA, POINTER(BackupInfo), POINTER(Buffer)),
+    # reference.h
+    "hsm_reference_parse": (STATUS, DATA, c_size_t, OUT_HANDLE),
+    "hsm_reference_make": (STATUS, HANDLE, Key, HANDLE, OUT_HANDLE),
+    "hsm_reference_copy": (STATUS, HANDLE, OUT_HANDLE),
+    "hsm_reference_key": (Key, HANDLE),
+    "hsm_reference_cluster_id": (DATA, HANDLE),
+    "hsm_reference_public_key_info": (DATA, HANDLE, POINTER(c_size_t)),
+    "hsm_reference_label": (TEXT, HANDLE),
+    "hsm_reference_der": (STATUS, HANDLE, POINTER(Buffer)),
+    "hsm_reference_pem": (STATUS, HANDLE, POINTER(Buffer)),
+    "hsm_reference_free": (None, HANDLE),
 }

@@ -21,6 +21,7 @@ BACKUP_NAME_MAX = 96  # bytes of a backup's name, NUL included
 NONCE_MADE_LEN = 12  # of a nonce that the node makes
 DIGEST_MAX = 64  # of a digest
 MESSAGE_MAX = 1 << 20  # of data that goes to a node in one piece; longer data is streamed where the mechanism can
+REFERENCE_MAX = 65536  # of a file with a key reference
 
 # Every result. hsm_last_error() says more than the number.
 OK = 0  # success

@@ -14,6 +14,7 @@ from .backup import Backups
 from .quorum import Quorum
 from .crypto import CryptoCalls
 from .keys import Key, ObjectCalls, make_key
+from .reference import References
 
 if TYPE_CHECKING:
     from .cluster import Cluster
@@ -26,7 +27,7 @@ class LoginInfo:
     expires_ms: int  # milliseconds since 1970-01-01 UTC; use renews it; 0 when not known
 
 
-class Session(ObjectCalls, CryptoCalls, Administration, Backups, Quorum):
+class Session(ObjectCalls, CryptoCalls, Administration, Backups, Quorum, References):
     """Usable from any number of threads at once; survives the loss of nodes. Cluster.session opens one."""
 
     def __init__(self, cluster: Cluster) -> None:

@@ -1,4 +1,5 @@
 """The Python package against real nodes: logins, keys, cryptography, queues, users, the audit log, the life of nodes."""
+import copy
 import hashlib
 import multiprocessing
 import os
@@ -171,6 +172,21 @@ def test_openssl_verifies_a_signature(session, tmp_path):
     assert session.key_export_public(public) == (tmp_path / "public.der").read_bytes()
     subprocess.run(["openssl", "dgst", "-sha256", "-verify", "public.der", "-keyform", "DER", "-signature",
                     "signature", "data"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_reference_names_the_key_and_its_cluster(client, session, pair):
+    public, private = pair
+    made = session.key_reference(private)
+    read = hsm.Reference("-----BEGIN OTHER-----\n-----END OTHER-----\n" + made.pem())
+    with made, read, hsm.Reference(made.der()) as same, copy.copy(read) as copied:
+        for reference in (made, read, same, copied):
+            assert reference.key == private and reference.label == "python pair"
+            assert reference.cluster_id == client.describe().id
+            assert reference.public_key_info == session.key_export_public(public)
+    with pytest.raises(hsm.InvalidArgument, match="private key"):
+        session.key_reference(public)
+    with pytest.raises(hsm.InvalidArgument):
+        hsm.Reference("no reference")
 
 
 def test_key_of_the_wrong_kind_is_named(session, pair):

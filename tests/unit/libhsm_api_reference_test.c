@@ -16,7 +16,7 @@
 static const uint8_t public_key[] = {PUBLIC_KEY};
 
 /* Written out by hand from hsm/reference.h: what it pins must stay readable for ever. */
-static const uint8_t known[] = {0x30, 0x58, 0x02,       0x01, 0x01, 0x04, 0x10, ID(0xc1), 0x04,
+static const uint8_t known[] = {0x30, 0x58,     0x02,       0x01, 0x01, 0x04, 0x10, ID(0xc1), 0x04,
                                 0x10, ID(0x0b), PUBLIC_KEY, 0x0c, 0x03, 't',  'l',  's'};
 
 #define VERSION_AT    4
@@ -122,8 +122,7 @@ static void damaged_pem_is_refused(void **state)
 
     (void)state;
     assert_int_equal(parse("", 0), HSM_INVALID_ARGUMENT);
-    assert_int_equal(parse("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 57),
-                     HSM_INVALID_ARGUMENT);
+    assert_int_equal(parse("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 57), HSM_INVALID_ARGUMENT);
     assert_non_null(strstr(hsm_last_error()->detail, "BEGIN HSM KEY REFERENCE"));
     for (size_t cut = 0; cut < len - 1; cut++)
         assert_int_equal(parse(pem, cut), HSM_INVALID_ARGUMENT);
@@ -146,8 +145,9 @@ static void every_damage_to_the_form_is_refused(void **state)
     damaged[sizeof(known)] = 0;
     assert_int_equal(parse(damaged, sizeof(damaged)), HSM_INVALID_ARGUMENT);
     /* Types and lengths: whichever changes, nothing fits any more. */
-    const size_t headers[] = {0,  1,  2,  3,  CLUSTER_AT, CLUSTER_AT + 1, 23, 24, PUBLIC_KEY_AT, PUBLIC_KEY_AT + 1,
-                              43, 44, 45, 46, 50,         51,             52, LABEL_AT, LABEL_AT + 1};
+    const size_t headers[] = {
+        0,  1,  2,  3,  CLUSTER_AT, CLUSTER_AT + 1, 23,          24, PUBLIC_KEY_AT, PUBLIC_KEY_AT + 1, 43, 44,
+        45, 46, 50, 51, 52,         LABEL_AT,       LABEL_AT + 1};
     for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
         for (unsigned other = 1; other < 256; other++) {
             memcpy(damaged, known, sizeof(known));
@@ -211,7 +211,12 @@ static void what_later_versions_add_is_ignored_and_kept(void **state)
 
 static void a_label_that_a_terminal_would_obey_is_refused(void **state)
 {
-    static const char *const labels[] = {"\033[m", "a\nb", "a\x7f""b", "\xc2\x9b""m", "\xff\xfe\xfd"};
+    static const char *const labels[] = {"\033[m", "a\nb",
+                                         "a\x7f"
+                                         "b",
+                                         "\xc2\x9b"
+                                         "m",
+                                         "\xff\xfe\xfd"};
     uint8_t damaged[sizeof(known)];
 
     (void)state;
