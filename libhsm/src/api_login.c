@@ -1,19 +1,11 @@
-/* Logging in and out (hsm/session.h), and logging in again when a ticket has expired and the credentials are known,
- * from the configuration or because they are kept: by one thread, while the others wait for it. */
+/* Logging in and out (hsm/session.h). What the library does by itself is in api_login_again.c. */
 #include "hsm/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include "api_call.h"
-#include "api_cluster.h"
-#include "api_credentials.h"
 #include "api_session_internal.h"
 #include "protocol/catalog.h"
-#include "protocol/secret.h"
-
-/* A login that another thread is carrying out is looked for this often. */
-#define LOOK_NS 2000000L
 
 static bool same_user(hsm_session *session, const char *user)
 {
@@ -40,14 +32,8 @@ static void session_drop(hsm_session *session)
     session_use_proofs_drop(session);
 }
 
-/* What a second factor adds to a login. */
-struct proof {
-    struct slice state, signature;
-};
-
-/* Asks a node for a ticket. An earlier one of the same user goes along, even expired: the session is kept. `proof` may
- * be NULL. */
-static status_code login(hsm_session *session, const char *user, struct slice password, const struct proof *proof)
+status_code session_log_in(hsm_session *session, const char *user, struct slice password,
+                           const struct login_proof *proof)
 {
     CLEANUP(call_release) struct call call;
     CLEANUP(bytes_release) struct bytes earlier = BYTES_SECRET;
@@ -77,13 +63,6 @@ static status_code login(hsm_session *session, const char *user, struct slice pa
     return STATUS_OK;
 }
 
-void session_forget_kept(hsm_session *session)
-{
-    api_lock_take(&session->lock);
-    secret_wipe(&session->kept, sizeof(session->kept));
-    api_lock_give(&session->lock);
-}
-
 /* No call logs in again by itself any more. */
 static void forget_credentials(hsm_session *session)
 {
@@ -91,32 +70,18 @@ static void forget_credentials(hsm_session *session)
     session_forget_kept(session);
 }
 
-static void keep(hsm_session *session, const struct kept_login *kept)
-{
-    api_lock_take(&session->lock);
-    session->kept = *kept;
-    api_lock_give(&session->lock);
-}
-
 static status_code login_explicit(hsm_session *session, const char *user, struct slice password,
-                                  const struct proof *proof)
+                                  const struct login_proof *proof)
 {
-    TRY(login(session, user, password, proof));
+    TRY(session_log_in(session, user, password, proof));
     forget_credentials(session);
     return STATUS_OK;
 }
 
 static status_code login_kept(hsm_session *session, const char *user, struct slice password)
 {
-    struct kept_login kept = {.password_len = password.len};
-
-    ARGUMENT(password.len <= sizeof(kept.password), "the password is too long");
     TRY(login_explicit(session, user, password, NULL));
-    snprintf(kept.user, sizeof(kept.user), "%s", user);
-    memcpy(kept.password, password.data, password.len);
-    keep(session, &kept);
-    secret_wipe(&kept, sizeof(kept));
-    return STATUS_OK;
+    return session_keep_login(session, user, password);
 }
 
 hsm_status hsm_login_kept(hsm_session *session, const char *user, const void *password, size_t password_len)
@@ -132,7 +97,7 @@ hsm_status hsm_login(hsm_session *session, const char *user, const void *passwor
 hsm_status hsm_login_signed(hsm_session *session, const char *user, const void *password, size_t password_len,
                             const void *state, size_t state_len, const void *signature, size_t signature_len)
 {
-    const struct proof proof = {slice_of(state, state_len), slice_of(signature, signature_len)};
+    const struct login_proof proof = {slice_of(state, state_len), slice_of(signature, signature_len)};
 
     return API(login_explicit(session, user, slice_of(password, password_len), &proof));
 }
@@ -158,37 +123,10 @@ hsm_status hsm_login_challenge(hsm_cluster *cluster, const char *user, hsm_buffe
     return API(login_challenge(cluster, user, text, state));
 }
 
-static status_code login_from_config(hsm_session *session)
-{
-    CLEANUP(credentials_release) struct credentials credentials = CREDENTIALS_INIT;
-
-    TRY(credentials_read(session->cluster->config, &credentials));
-    return login(session, credentials.user, bytes_slice(&credentials.password), NULL);
-}
-
-/* A password that is not good any more is tried once: trying on would lock the user. */
-static status_code login_from_kept(hsm_session *session)
-{
-    struct kept_login kept;
-
-    api_lock_take(&session->lock);
-    kept = session->kept;
-    api_lock_give(&session->lock);
-    if (kept.user[0] == '\0')
-        return STATUS_TICKET_EXPIRED;
-    status_code status = login(session, kept.user, slice_of(kept.password, kept.password_len), NULL);
-
-    secret_wipe(&kept, sizeof(kept));
-    if (status != STATUS_LOGIN_FAILED && status != STATUS_USER_LOCKED)
-        return status;
-    session_forget_kept(session);
-    FAIL(STATUS_TICKET_EXPIRED, "the login has expired, and its password is not good any more: log in again");
-}
-
 static status_code login_default(hsm_session *session)
 {
     ARGUMENT(session, "no session");
-    TRY(login_from_config(session));
+    TRY(session_log_in_from_config(session));
     atomic_store(&session->from_config, true);
     session_forget_kept(session);
     return STATUS_OK;
@@ -197,55 +135,6 @@ static status_code login_default(hsm_session *session)
 hsm_status hsm_login_default(hsm_session *session)
 {
     return API(login_default(session));
-}
-
-/* Whether this thread is to log in; otherwise somebody else of this process is doing it. */
-static bool take_turn(hsm_session *session)
-{
-    long self = platform_process(), seen = 0;
-
-    if (atomic_compare_exchange_strong(&session->logging_in, &seen, self))
-        return true;
-    /* Left over from the process that forked us. */
-    return seen != self && atomic_compare_exchange_strong(&session->logging_in, &seen, self);
-}
-
-static void wait_for_turn(hsm_session *session, uint32_t generation)
-{
-    const struct timespec look = {0, LOOK_NS};
-
-    while (atomic_load(&session->logging_in) != 0 && session_generation(session) == generation)
-        nanosleep(&look, NULL);
-}
-
-static status_code login_as_before(hsm_session *session)
-{
-    return atomic_load(&session->from_config) ? login_from_config(session) : login_from_kept(session);
-}
-
-/* What the thread whose turn it was came to. */
-static status_code result_of_turn(hsm_session *session, uint32_t generation)
-{
-    status_code status = (status_code)atomic_load(&session->login_again_status);
-
-    if (session_generation(session) != generation)
-        return STATUS_OK;
-    return failure_set(status == STATUS_OK ? STATUS_TICKET_EXPIRED : status,
-                       "the login has expired, and another thread could not renew it");
-}
-
-status_code session_login_again(hsm_session *session, uint32_t generation)
-{
-    if (session_generation(session) != generation)
-        return STATUS_OK;
-    if (!take_turn(session)) {
-        wait_for_turn(session, generation);
-        return result_of_turn(session, generation);
-    }
-    status_code status = session_generation(session) == generation ? login_as_before(session) : STATUS_OK;
-    atomic_store(&session->login_again_status, (int)status);
-    atomic_store(&session->logging_in, 0);
-    return status;
 }
 
 static status_code forget_login(hsm_session *session)

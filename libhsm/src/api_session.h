@@ -22,7 +22,7 @@ uint32_t session_generation(const hsm_session *session);
  * once for all threads. STATUS_TICKET_EXPIRED when there are none. */
 status_code session_login_again(hsm_session *session, uint32_t generation);
 
-/** Wipes the password that hsm_login_kept left. */
+/** Wipes what hsm_login_kept left. */
 void session_forget_kept(hsm_session *session);
 
 /** The token that requests of the session spend where a quorum is needed; false: none. */

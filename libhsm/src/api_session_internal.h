@@ -9,9 +9,9 @@
 
 struct object_table;
 
-/* What logs in again when a ticket has expired: hsm_login_kept. */
+/* What logs in again when a ticket has expired. Never changes; replaced as a whole, see api_lock.h. */
 struct kept_login {
-    char user[USER_NAME_MAX + 1]; /* "": nothing is kept */
+    char user[USER_NAME_MAX + 1];
     uint8_t password[PASSWORD_MAX];
     size_t password_len;
 };
@@ -33,5 +33,21 @@ struct hsm_session {
     _Atomic long logging_in;        /* process id of a thread that is logging in again; 0: none */
     _Atomic int login_again_status; /* of the last time that one did */
     _Atomic bool from_config;       /* the library may log in again by itself, with the configuration's credentials */
-    struct kept_login kept;
+    struct kept_login *kept;        /* NULL: nothing is kept */
 };
+
+/* What a second factor adds to a login. */
+struct login_proof {
+    struct slice state, signature;
+};
+
+/** Asks a node for a ticket. An earlier one of the same user goes along, even expired: the session is kept. `proof` may
+ * be NULL. */
+status_code session_log_in(hsm_session *session, const char *user, struct slice password,
+                           const struct login_proof *proof);
+
+/** Keeps a copy for logging in again, in place of what was kept before. */
+status_code session_keep_login(hsm_session *session, const char *user, struct slice password);
+
+/** With the credentials of the configuration, read anew. */
+status_code session_log_in_from_config(hsm_session *session);

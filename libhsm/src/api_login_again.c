@@ -1,0 +1,135 @@
+/* Logging in again when a ticket has expired and the credentials are known, from the configuration or because they are
+ * kept: by one thread, while the others wait for it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "api_cluster.h"
+#include "api_credentials.h"
+#include "api_session_internal.h"
+#include "protocol/secret.h"
+
+/* A login that another thread is carrying out is looked for this often. */
+#define LOOK_NS 2000000L
+
+/* --- what is kept --- */
+
+/* Takes `kept`; NULL: nothing is kept any more. */
+static void replace_kept(hsm_session *session, struct kept_login *kept)
+{
+    api_lock_take(&session->lock);
+    struct kept_login *before = session->kept;
+
+    session->kept = kept;
+    api_lock_give(&session->lock);
+    if (before)
+        secret_wipe(before, sizeof(*before));
+    free(before);
+}
+
+status_code session_keep_login(hsm_session *session, const char *user, struct slice password)
+{
+    ARGUMENT(password.len <= PASSWORD_MAX, "the password is too long");
+    struct kept_login *kept = (struct kept_login *)calloc(1, sizeof(*kept));
+
+    CHECK(kept, STATUS_OUT_OF_MEMORY, "no memory for a login");
+    snprintf(kept->user, sizeof(kept->user), "%s", user);
+    kept->password_len = password.len;
+    if (password.len)
+        memcpy(kept->password, password.data, password.len);
+    replace_kept(session, kept);
+    return STATUS_OK;
+}
+
+void session_forget_kept(hsm_session *session)
+{
+    replace_kept(session, NULL);
+}
+
+/* A copy, to be wiped; false when nothing is kept. */
+static bool copy_kept(hsm_session *session, struct kept_login *copy)
+{
+    api_lock_take(&session->lock);
+    bool is_kept = session->kept != NULL;
+
+    if (is_kept)
+        *copy = *session->kept;
+    api_lock_give(&session->lock);
+    return is_kept;
+}
+
+/* --- logging in with it --- */
+
+status_code session_log_in_from_config(hsm_session *session)
+{
+    CLEANUP(credentials_release) struct credentials credentials = CREDENTIALS_INIT;
+
+    TRY(credentials_read(session->cluster->config, &credentials));
+    return session_log_in(session, credentials.user, bytes_slice(&credentials.password), NULL);
+}
+
+/* A password that is not good any more is tried once: trying on would lock the user. */
+static status_code login_from_kept(hsm_session *session)
+{
+    struct kept_login kept;
+
+    if (!copy_kept(session, &kept))
+        return STATUS_TICKET_EXPIRED;
+    status_code status = session_log_in(session, kept.user, slice_of(kept.password, kept.password_len), NULL);
+
+    secret_wipe(&kept, sizeof(kept));
+    if (status != STATUS_LOGIN_FAILED && status != STATUS_USER_LOCKED)
+        return status;
+    session_forget_kept(session);
+    FAIL(STATUS_TICKET_EXPIRED, "the login has expired, and its password is not good any more: log in again");
+}
+
+/* --- one thread for all --- */
+
+/* Whether this thread is to log in; otherwise somebody else of this process is doing it. */
+static bool take_turn(hsm_session *session)
+{
+    long self = platform_process(), seen = 0;
+
+    if (atomic_compare_exchange_strong(&session->logging_in, &seen, self))
+        return true;
+    /* Left over from the process that forked us. */
+    return seen != self && atomic_compare_exchange_strong(&session->logging_in, &seen, self);
+}
+
+static void wait_for_turn(hsm_session *session, uint32_t generation)
+{
+    const struct timespec look = {0, LOOK_NS};
+
+    while (atomic_load(&session->logging_in) != 0 && session_generation(session) == generation)
+        nanosleep(&look, NULL);
+}
+
+static status_code login_as_before(hsm_session *session)
+{
+    return atomic_load(&session->from_config) ? session_log_in_from_config(session) : login_from_kept(session);
+}
+
+/* What the thread whose turn it was came to. */
+static status_code result_of_turn(hsm_session *session, uint32_t generation)
+{
+    status_code status = (status_code)atomic_load(&session->login_again_status);
+
+    if (session_generation(session) != generation)
+        return STATUS_OK;
+    return failure_set(status == STATUS_OK ? STATUS_TICKET_EXPIRED : status,
+                       "the login has expired, and another thread could not renew it");
+}
+
+status_code session_login_again(hsm_session *session, uint32_t generation)
+{
+    if (session_generation(session) != generation)
+        return STATUS_OK;
+    if (!take_turn(session)) {
+        wait_for_turn(session, generation);
+        return result_of_turn(session, generation);
+    }
+    status_code status = session_generation(session) == generation ? login_as_before(session) : STATUS_OK;
+    atomic_store(&session->login_again_status, (int)status);
+    atomic_store(&session->logging_in, 0);
+    return status;
+}
