@@ -56,7 +56,7 @@ static status_code submit(hsm_queue *queue, struct call *call, void *user_data)
 {
     if (call->session) {
         ARGUMENT(call->cluster == queue->cluster, "the session belongs to another cluster than the queue");
-        CHECK(login_has_ticket(call->request.login), STATUS_NOT_LOGGED_IN, "nobody is logged in on this session");
+        TRY(session_require_login(call->session));
     }
     api_error_origin(call->request.operation, NULL);
     return core_submit(queue->core, &call->request, user_data);

@@ -157,7 +157,7 @@ status_code call_run(struct call *call)
 
     if (!call->session)
         return attempt(call);
-    CHECK(login_has_ticket(call->request.login), STATUS_NOT_LOGGED_IN, "nobody is logged in on this session");
+    TRY(session_require_login(call->session));
     generation = session_generation(call->session);
     status_code status = attempt(call);
     if (status != STATUS_TICKET_EXPIRED)

@@ -6,7 +6,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#ifndef O_NONBLOCK
+#define O_NONBLOCK 0
+#endif
 
 #ifndef O_CLOEXEC
 #define O_CLOEXEC 0 /* Windows inherits no descriptors unless asked */
@@ -44,14 +49,24 @@ static status_code read_descriptor(int fd, const char *origin, struct bytes *pas
     return first_line(password, origin);
 }
 
-static status_code read_file(const char *path, struct bytes *password)
+static bool is_regular(int fd)
+{
+    struct stat info;
+
+    return fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+static status_code read_file(const char *path, bool again, struct bytes *password)
 {
     char origin[FAILURE_DETAIL_MAX / 2];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* A pipe without a writer would be waited for. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | (again ? O_NONBLOCK : 0));
 
     snprintf(origin, sizeof(origin), "the password file %s", path);
     CHECK(fd >= 0, STATUS_IO_ERROR, "%s cannot be opened: error %d", origin, errno);
-    status_code status = read_descriptor(fd, origin, password);
+    status_code status = !again || is_regular(fd)
+                             ? read_descriptor(fd, origin, password)
+                             : failure_set(STATUS_IO_ERROR, "%s is no file that can be read twice", origin);
     close(fd);
     return status;
 }
@@ -66,7 +81,7 @@ static status_code read_inherited(const char *text, struct bytes *password)
     return read_descriptor((int)fd, "the descriptor of HSM_PASSWORD_FD", password);
 }
 
-static status_code read_password(const struct hsm_config *config, struct bytes *password)
+static status_code read_password(const struct hsm_config *config, bool again, struct bytes *password)
 {
     const char *inherited = getenv("HSM_PASSWORD_FD");
 
@@ -74,20 +89,31 @@ static status_code read_password(const struct hsm_config *config, struct bytes *
         TRY(bytes_assign(password, slice_text(config->password)));
         return first_line(password, "the setting password");
     }
+    CHECK(!inherited || !again, STATUS_IO_ERROR, "the descriptor of HSM_PASSWORD_FD was read already");
     if (inherited)
         return read_inherited(inherited, password);
     CHECK(config->password_file, STATUS_CONFIG_INVALID,
           "no password: set password-file, or HSM_PASSWORD_FILE, HSM_PASSWORD_FD or HSM_PASSWORD in the environment");
-    return read_file(config->password_file, password);
+    return read_file(config->password_file, again, password);
 }
 
-status_code credentials_read(const struct hsm_config *config, struct credentials *credentials)
+static status_code read_credentials(const struct hsm_config *config, bool again, struct credentials *credentials)
 {
     CHECK(config->user && *config->user, STATUS_CONFIG_INVALID, "no user: set user, or HSM_USER in the environment");
     CHECK(strlen(config->user) <= USER_NAME_MAX, STATUS_CONFIG_INVALID, "the user's name is longer than %u bytes",
           USER_NAME_MAX);
     snprintf(credentials->user, sizeof(credentials->user), "%s", config->user);
-    return read_password(config, &credentials->password);
+    return read_password(config, again, &credentials->password);
+}
+
+status_code credentials_read(const struct hsm_config *config, struct credentials *credentials)
+{
+    return read_credentials(config, false, credentials);
+}
+
+status_code credentials_read_again(const struct hsm_config *config, struct credentials *credentials)
+{
+    return read_credentials(config, true, credentials);
 }
 
 void credentials_release(struct credentials *credentials)

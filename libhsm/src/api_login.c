@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "api_call.h"
+#include "api_cluster.h"
+#include "api_credentials.h"
 #include "api_session_internal.h"
 #include "protocol/catalog.h"
 
@@ -66,6 +68,7 @@ status_code session_log_in(hsm_session *session, const char *user, struct slice 
 /* No call logs in again by itself any more. */
 static void forget_credentials(hsm_session *session)
 {
+    atomic_store(&session->prepared, false);
     atomic_store(&session->from_config, false);
     session_forget_kept(session);
 }
@@ -127,8 +130,8 @@ static status_code login_default(hsm_session *session)
 {
     ARGUMENT(session, "no session");
     TRY(session_log_in_from_config(session));
+    forget_credentials(session);
     atomic_store(&session->from_config, true);
-    session_forget_kept(session);
     return STATUS_OK;
 }
 
@@ -150,6 +153,26 @@ static status_code forget_login(hsm_session *session)
 hsm_status hsm_login_forget(hsm_session *session)
 {
     return API(forget_login(session));
+}
+
+/* A login that is there stays when it is of the same user. */
+static status_code login_prepare(hsm_session *session)
+{
+    CLEANUP(credentials_release) struct credentials credentials = CREDENTIALS_INIT;
+
+    ARGUMENT(session, "no session");
+    TRY(credentials_read(session->cluster->config, &credentials));
+    if (!same_user(session, credentials.user))
+        TRY(forget_login(session));
+    TRY(session_keep_login(session, credentials.user, bytes_slice(&credentials.password)));
+    atomic_store(&session->from_config, true);
+    atomic_store(&session->prepared, true);
+    return STATUS_OK;
+}
+
+hsm_status hsm_login_prepare(hsm_session *session)
+{
+    return API(login_prepare(session));
 }
 
 static status_code logout(hsm_session *session)

@@ -1,5 +1,6 @@
-/* Logging in again when a ticket has expired and the credentials are known, from the configuration or because they are
- * kept: by one thread, while the others wait for it. */
+/* Logging in when a call needs it and the credentials are known, from the configuration or because they are kept: again
+ * when a ticket has expired, and for the first time where that was prepared. One thread does it, while the others wait
+ * for it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -57,14 +58,58 @@ static bool copy_kept(hsm_session *session, struct kept_login *copy)
     return is_kept;
 }
 
+static status_code credentials_from_kept(hsm_session *session, struct credentials *credentials)
+{
+    struct kept_login kept;
+
+    if (!copy_kept(session, &kept))
+        return STATUS_LOGIN_FAILED;
+    memcpy(credentials->user, kept.user, sizeof(credentials->user));
+    status_code status = bytes_assign(&credentials->password, slice_of(kept.password, kept.password_len));
+
+    secret_wipe(&kept, sizeof(kept));
+    return status;
+}
+
+status_code session_credentials(hsm_session *session, struct credentials *credentials, bool *from_kept)
+{
+    const struct hsm_config *config = session->cluster->config;
+
+    *from_kept = false;
+    if (!atomic_load(&session->prepared))
+        return credentials_read(config, credentials);
+    status_code status = credentials_read_again(config, credentials);
+
+    if (status == STATUS_OK || credentials_from_kept(session, credentials) != STATUS_OK)
+        return status;
+    *from_kept = true;
+    return STATUS_OK;
+}
+
 /* --- logging in with it --- */
+
+/* Of a prepared session: what served is kept from now on. What was refused is tried once: trying on would lock the
+ * user. */
+static void learn(hsm_session *session, const struct credentials *credentials, bool from_kept, status_code status)
+{
+    if (!atomic_load(&session->prepared))
+        return;
+    if (status == STATUS_OK && !from_kept) /* without memory the earlier one stays */
+        (void)session_keep_login(session, credentials->user, bytes_slice(&credentials->password));
+    if (status == STATUS_LOGIN_FAILED && from_kept)
+        session_forget_kept(session);
+}
 
 status_code session_log_in_from_config(hsm_session *session)
 {
     CLEANUP(credentials_release) struct credentials credentials = CREDENTIALS_INIT;
+    bool from_kept;
 
-    TRY(credentials_read(session->cluster->config, &credentials));
-    return session_log_in(session, credentials.user, bytes_slice(&credentials.password), NULL);
+    TRY(session_credentials(session, &credentials, &from_kept));
+    status_code status = session_log_in(session, credentials.user, bytes_slice(&credentials.password), NULL);
+
+    learn(session, &credentials, from_kept, status);
+    return status;
 }
 
 /* A password that is not good any more is tried once: trying on would lock the user. */
@@ -116,8 +161,7 @@ static status_code result_of_turn(hsm_session *session, uint32_t generation)
 
     if (session_generation(session) != generation)
         return STATUS_OK;
-    return failure_set(status == STATUS_OK ? STATUS_TICKET_EXPIRED : status,
-                       "the login has expired, and another thread could not renew it");
+    return failure_set(status == STATUS_OK ? STATUS_TICKET_EXPIRED : status, "another thread could not log in");
 }
 
 status_code session_login_again(hsm_session *session, uint32_t generation)
@@ -132,4 +176,14 @@ status_code session_login_again(hsm_session *session, uint32_t generation)
     atomic_store(&session->login_again_status, (int)status);
     atomic_store(&session->logging_in, 0);
     return status;
+}
+
+status_code session_require_login(hsm_session *session)
+{
+    uint32_t generation = session_generation(session);
+
+    if (login_has_ticket(session->login))
+        return STATUS_OK;
+    CHECK(atomic_load(&session->prepared), STATUS_NOT_LOGGED_IN, "nobody is logged in on this session");
+    return session_login_again(session, generation);
 }

@@ -22,7 +22,11 @@ uint32_t session_generation(const hsm_session *session);
  * once for all threads. STATUS_TICKET_EXPIRED when there are none. */
 status_code session_login_again(hsm_session *session, uint32_t generation);
 
-/** Wipes what hsm_login_kept left. */
+/** Before a request that needs a login: logs a session in that was prepared for it and has none yet, once for all
+ * threads. STATUS_NOT_LOGGED_IN when it was not prepared. */
+status_code session_require_login(hsm_session *session);
+
+/** Wipes what hsm_login_kept and hsm_login_prepare left. */
 void session_forget_kept(hsm_session *session);
 
 /** The token that requests of the session spend where a quorum is needed; false: none. */

@@ -33,6 +33,7 @@ struct hsm_session {
     _Atomic long logging_in;        /* process id of a thread that is logging in again; 0: none */
     _Atomic int login_again_status; /* of the last time that one did */
     _Atomic bool from_config;       /* the library may log in again by itself, with the configuration's credentials */
+    _Atomic bool prepared;          /* also for the first time, and with what is kept when they cannot be read */
     struct kept_login *kept;        /* NULL: nothing is kept */
 };
 
@@ -51,3 +52,8 @@ status_code session_keep_login(hsm_session *session, const char *user, struct sl
 
 /** With the credentials of the configuration, read anew. */
 status_code session_log_in_from_config(hsm_session *session);
+
+struct credentials;
+
+/** The credentials of the configuration, read anew; of a prepared session those that are kept, when they cannot be. */
+status_code session_credentials(hsm_session *session, struct credentials *credentials, bool *from_kept);

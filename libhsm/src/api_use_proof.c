@@ -144,9 +144,11 @@ static status_code authenticate_default(hsm_session *session, const hsm_key *key
 {
     CLEANUP(credentials_release) struct credentials credentials = CREDENTIALS_INIT;
     hsm_login_info info = {.size = sizeof(info)};
+    bool from_kept;
 
     ARGUMENT(session, "no session");
-    TRY(credentials_read(session->cluster->config, &credentials));
+    TRY(session_require_login(session));
+    TRY(session_credentials(session, &credentials, &from_kept));
     hsm_status known = hsm_session_login_info(session, &info);
 
     /* A guess at somebody else's password would count as one. */

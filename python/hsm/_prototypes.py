@@ -76,6 +76,7 @@ PROTOTYPES = {
     "hsm_key_authenticate_default": (STATUS, HANDLE, Key),
     "hsm_login_kept": (STATUS, HANDLE, TEXT, DATA, c_size_t),
     "hsm_login_default": (STATUS, HANDLE),
+    "hsm_login_prepare": (STATUS, HANDLE),
     "hsm_logout": (STATUS, HANDLE),
     "hsm_session_login_info": (STATUS, HANDLE, POINTER(LoginInfo)),
     "hsm_login_forget": (STATUS, HANDLE),

@@ -55,6 +55,11 @@ class Session(ObjectCalls, CryptoCalls, Administration, Backups, Quorum, Referen
         """Logs in with the configuration's user and password, and again by itself when the login expires."""
         check(lib.hsm_login_default(self._handle))
 
+    def login_prepare(self) -> None:
+        """Reads and keeps the configuration's user and password; the first call that needs it logs in, in each child of
+        fork by itself. Does not reach the network."""
+        check(lib.hsm_login_prepare(self._handle))
+
     def authenticate(self, key: Key, password: Union[str, Bytes], state: Bytes = b"", signature: Bytes = b"") -> None:
         """The user's password for one use of a key whose ALWAYS_AUTHENTICATE is true, within two minutes; state and
         signature of Cluster.login_challenge for users with a second factor. LoginFailed; UserLocked."""

@@ -74,6 +74,18 @@ def test_default_login_and_configuration_come_from_the_environment(cluster, monk
         assert session.login_info().user == cluster.USER
 
 
+def test_prepared_login_needs_its_password_file_no_more(cluster, tmp_path):
+    file = tmp_path / "password"
+    file.write_text(cluster.password(cluster.USER) + "\n")
+    with hsm.Config(cluster.config, user=cluster.USER, password_file=file) as config, hsm.Cluster(config) as opened:
+        with opened.session() as session:
+            session.login_prepare()
+            file.unlink()
+            assert session.login_info().user == ""
+            assert len(session.random(8)) == 8
+            assert session.login_info().user == cluster.USER
+
+
 def test_logout_ends_the_login(session):
     ticket = session.ticket()
     session.logout()

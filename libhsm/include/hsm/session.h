@@ -3,12 +3,11 @@
  * it: any node serves it, and it survives the loss of nodes.
  *
  * A login lives as long as the node's policy says and is renewed by use. When it has expired although it was in use,
- * calls return HSM_TICKET_EXPIRED; if the credentials came from the configuration (hsm_login_default) or are kept
- * (hsm_login_kept), the library logs in again by itself, keeping the session objects, and repeats the call. Every call
- * that needs a login may also return
- *   HSM_NOT_LOGGED_IN  nobody is logged in on this session
- *   HSM_NOT_PERMITTED  the user's role does not allow it (hsm_last_error says what does)
- * besides the errors listed in cluster.h. These are not repeated in user.h, object.h and crypto.h. */
+ * calls return HSM_TICKET_EXPIRED; if the credentials came from the configuration (hsm_login_default,
+ * hsm_login_prepare) or are kept (hsm_login_kept), the library logs in again by itself, keeping the session objects,
+ * and repeats the call. Every call that needs a login may also return HSM_NOT_LOGGED_IN  nobody is logged in on this
+ * session HSM_NOT_PERMITTED  the user's role does not allow it (hsm_last_error says what does) besides the errors
+ * listed in cluster.h. These are not repeated in user.h, object.h and crypto.h. */
 #pragma once
 
 #include "hsm/cluster.h"
@@ -67,6 +66,26 @@ HSM_API hsm_status hsm_login_signed(hsm_session *session, const char *user, cons
  * read
  */
 HSM_API hsm_status hsm_login_default(hsm_session *session);
+
+/**
+ * Reads the user and password of the configuration now, as hsm_login_default does, and keeps them in this process. The
+ * library logs in with them at the first call on this session that needs a login, once for all threads. Does not reach
+ * the network.
+ *
+ * For servers that read their configuration, and then fork, change their root directory or give up privileges, before
+ * they use a key: each child of fork logs in by itself. At each login, the first and those after an expiry, the
+ * password is read anew, so that a changed one is taken up; when it cannot be read any more, the one that served last
+ * is used. A descriptor (HSM_PASSWORD_FD) and a pipe are read only here. hsm_logout, another login and
+ * hsm_session_close wipe what is kept, and the session is prepared no longer. A login that the session has goes on
+ * when it is of the same user, else it is forgotten as by hsm_login_forget.
+ *
+ * Until the first call nobody is logged in (hsm_session_login_info, hsm_session_ticket). A call that logs in may return
+ * what hsm_login_default returns; the next one tries again. A kept password that was refused is not tried again, but
+ * read anew.
+ *
+ * @return HSM_OK; HSM_CONFIG_INVALID when no user or no password is set; HSM_IO_ERROR when the file cannot be read
+ */
+HSM_API hsm_status hsm_login_prepare(hsm_session *session);
 
 /**
  * Gives the password of the user who is logged in for one use of a key whose ALWAYS_AUTHENTICATE is true: the next call
