@@ -108,18 +108,9 @@ static void every_kind_of_submission_completes(void **state)
 /* A session of a user of its own, whose password is in a file. */
 static hsm_session *file_session(struct world *world, const char *user, const char *file, hsm_cluster **cluster)
 {
-    static const char *const names[] = {"nodes", "ca-file", "certificate-file", "key-file"};
-    hsm_config *config = NULL;
+    hsm_config *config = world_config(world);
     hsm_session *session = NULL;
 
-    OK(hsm_config_new(&config));
-    for (size_t i = 0; i < 4; i++) {
-        char value[400];
-        size_t len = sizeof(value);
-
-        OK(hsm_config_get(world->config, names[i], value, &len));
-        OK(hsm_config_set(config, names[i], value));
-    }
     OK(hsm_config_set(config, "user", user));
     OK(hsm_config_set(config, "password-file", file));
     OK(hsm_cluster_open(config, cluster));
