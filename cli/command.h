@@ -28,7 +28,7 @@ struct options {
     char **attributes;
     int new_password_fd, limit, bytes, days, threads, depth, undo, session;
     double seconds, interval;
-    int check, yes, mgf_hash, all, uses;
+    int check, yes, mgf_hash, all, uses, reference;
 };
 
 struct context {

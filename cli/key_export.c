@@ -1,9 +1,14 @@
-/* What leaves the cluster of a key: its public key, or the value of an object that may be read. */
+/* What leaves the cluster of a key: its public key, a reference to it, or the value of an object that may be read. */
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/pem.h>
 #include <string.h>
 #include "command.h"
+
+static bool wants_der(const struct context *context)
+{
+    return context->options.format && strcmp(context->options.format, "der") == 0;
+}
 
 static int write_public(const struct context *context, const uint8_t *der, size_t len)
 {
@@ -12,7 +17,7 @@ static int write_public(const struct context *context, const uint8_t *der, size_
     BIO *bio;
     char *text;
 
-    if (context->options.format && strcmp(context->options.format, "der") == 0)
+    if (wants_der(context))
         return content_write(context->options.out, der, len, false);
     key = d2i_PUBKEY(NULL, &at, (long)len);
     bio = BIO_new(BIO_s_mem());
@@ -38,6 +43,32 @@ static int export_value(struct context *context, hsm_key key)
     return status;
 }
 
+static int write_reference(const struct context *context, const hsm_reference *reference)
+{
+    hsm_buffer written = {NULL, 0};
+
+    CALL("key export",
+         wants_der(context) ? hsm_reference_der(reference, &written) : hsm_reference_pem(reference, &written));
+    int status = content_write(context->options.out, written.data, written.len, false);
+
+    hsm_buffer_free(&written);
+    return status;
+}
+
+static int export_reference(struct context *context)
+{
+    const uint32_t private_key = HSM_CLASS_PRIVATE_KEY;
+    hsm_reference *reference = NULL;
+    hsm_key key;
+
+    STEP(key_resolve(context, context->arguments[0], &private_key, 1, &key));
+    CALL("key export", hsm_reference_make(context->session, key, NULL, &reference));
+    int status = write_reference(context, reference);
+
+    hsm_reference_free(reference);
+    return status;
+}
+
 int run_key_export(struct context *context)
 {
     uint8_t der[8192];
@@ -45,6 +76,8 @@ int run_key_export(struct context *context)
     hsm_key key;
 
     STEP(context_session(context));
+    if (context->options.reference)
+        return export_reference(context);
     STEP(key_resolve_any(context, context->arguments[0], &key));
     hsm_status status = hsm_key_export_public(context->session, key, der, &len);
     if (status == HSM_OK)
