@@ -28,7 +28,7 @@ struct options {
     char **attributes;
     int new_password_fd, limit, bytes, days, threads, depth, undo, session;
     double seconds, interval;
-    int check, yes, mgf_hash, all, uses;
+    int check, yes, mgf_hash, all, uses, reference;
 };
 
 struct context {
@@ -128,6 +128,8 @@ const char *dashed(const char *name, char *buffer, size_t size);
 /* keys.c */
 /** Finds the object that `text` means: a label, or its unique id in hexadecimal; the first class that has one wins. */
 int key_resolve(struct context *context, const char *text, const uint32_t *classes, unsigned n_classes, hsm_key *key);
+/** The same of any class. */
+int key_resolve_any(struct context *context, const char *text, hsm_key *key);
 /** Type of a key, and its curve or 0. */
 int key_type_of(struct context *context, hsm_key key, uint32_t *type);
 

@@ -1,4 +1,4 @@
-/* Keys: made, listed, shown, brought in and out, changed, shared, destroyed. */
+/* Keys: made, listed, shown, brought in, changed, shared, destroyed. Bringing them out is in key_export.c. */
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -56,9 +56,13 @@ int key_type_of(struct context *context, hsm_key key, uint32_t *type)
     return EXIT_OK;
 }
 
-static const uint32_t any_class[] = {HSM_CLASS_PRIVATE_KEY, HSM_CLASS_SECRET_KEY, HSM_CLASS_PUBLIC_KEY,
-                                     HSM_CLASS_CERTIFICATE, HSM_CLASS_DATA};
-#define ANY_CLASS any_class, 5
+int key_resolve_any(struct context *context, const char *text, hsm_key *key)
+{
+    static const uint32_t classes[] = {HSM_CLASS_PRIVATE_KEY, HSM_CLASS_SECRET_KEY, HSM_CLASS_PUBLIC_KEY,
+                                       HSM_CLASS_CERTIFICATE, HSM_CLASS_DATA};
+
+    return key_resolve(context, text, classes, sizeof(classes) / sizeof(*classes), key);
+}
 
 /* --- generate --- */
 
@@ -220,7 +224,7 @@ int run_key_show(struct context *context)
     char text[64];
 
     STEP(context_session(context));
-    STEP(key_resolve(context, context->arguments[0], ANY_CLASS, &key));
+    STEP(key_resolve_any(context, context->arguments[0], &key));
     CALL("key show", hsm_object_get(context->session, key, NULL, 0, &attributes));
     key_type_text(attributes, text, sizeof(text));
     json_object_set_new(object, "type", json_string(text));
@@ -237,7 +241,7 @@ int run_key_show(struct context *context)
     return output_object(context, object);
 }
 
-/* --- import and export --- */
+/* --- import --- */
 
 /* PEM or DER of a private key, public key or certificate, as the DER that the cluster takes. */
 static int decode(const struct content *content, uint32_t *class, uint8_t **der, size_t *der_len)
@@ -317,55 +321,6 @@ int run_key_import(struct context *context)
     return print_made(context, key, NULL);
 }
 
-static int write_public(const struct context *context, const uint8_t *der, size_t len)
-{
-    const uint8_t *at = der;
-    EVP_PKEY *key;
-    BIO *bio;
-    char *text;
-
-    if (context->options.format && strcmp(context->options.format, "der") == 0)
-        return content_write(context->options.out, der, len, false);
-    key = d2i_PUBKEY(NULL, &at, (long)len);
-    bio = BIO_new(BIO_s_mem());
-    long n = key && bio && PEM_write_bio_PUBKEY(bio, key) ? BIO_get_mem_data(bio, &text) : 0;
-    int status = n > 0 ? content_write(context->options.out, text, (size_t)n, false)
-                       : usage("this machine's OpenSSL cannot write such a key as PEM: use --format der");
-
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    return status;
-}
-
-static int export_value(struct context *context, hsm_key key)
-{
-    const uint32_t wanted[] = {HSM_ATTR_VALUE};
-    hsm_attributes *attributes = NULL;
-    size_t len;
-
-    CALL("key export", hsm_object_get(context->session, key, wanted, 1, &attributes));
-    const uint8_t *value = hsm_attributes_bytes(attributes, HSM_ATTR_VALUE, &len);
-    int status = content_write(context->options.out, value, len, true);
-    hsm_attributes_free(attributes);
-    return status;
-}
-
-int run_key_export(struct context *context)
-{
-    uint8_t der[8192];
-    size_t len = sizeof(der);
-    hsm_key key;
-
-    STEP(context_session(context));
-    STEP(key_resolve(context, context->arguments[0], ANY_CLASS, &key));
-    hsm_status status = hsm_key_export_public(context->session, key, der, &len);
-    if (status == HSM_OK)
-        return write_public(context, der, len);
-    if (status == HSM_KEY_TYPE_INCONSISTENT)
-        return export_value(context, key);
-    return report("key export", status);
-}
-
 /* --- change --- */
 
 int run_key_set(struct context *context)
@@ -376,7 +331,7 @@ int run_key_set(struct context *context)
     for (unsigned i = 1; i < context->n_arguments; i++)
         STEP(template_assignment(&template, context->arguments[i]));
     STEP(context_session(context));
-    STEP(key_resolve(context, context->arguments[0], ANY_CLASS, &key));
+    STEP(key_resolve_any(context, context->arguments[0], &key));
     CALL("key set", hsm_object_set(context->session, key, template.list, template.n));
     say(context, "Changed.");
     return EXIT_OK;
@@ -404,7 +359,7 @@ int run_key_delete(struct context *context)
 
     STEP(confirm(context, "Destroy %s on all nodes?", text));
     STEP(context_session(context));
-    STEP(key_resolve(context, text, ANY_CLASS, &key));
+    STEP(key_resolve_any(context, text, &key));
     CALL("key delete", hsm_object_delete(context->session, key));
     if (by_label && hsm_find_one(context->session, others[0], text, &other) == HSM_OK && !hsm_key_equal(key, other))
         CALL("key delete", hsm_object_delete(context->session, other));

@@ -67,6 +67,7 @@ static struct poptOption table[] = {
     TEXT("hash", hash, "NAME", "hash, such as sha256"),
     TEXT("mgf-hash", state, "NAME", "hash of the mask generation function (default: the hash)"),
     TEXT("format", format, "FORMAT", "signature: raw or der; key: pem or der; random: hex or raw"),
+    FLAG("reference", reference, "a key reference, to be given to programs in place of the private key"),
     TEXT("signature", signature, "FILE", "the signature"),
     TEXT("aad", aad, "TEXT", "additional authenticated data, OAEP label, or EdDSA context"),
     TEXT("label", label, "TEXT", "label of the key"),

@@ -52,11 +52,17 @@ size_t hsm_queue_outstanding(const hsm_queue *queue)
 
 /* Submitting. */
 
+static status_code log_in_again(void *session, uint32_t generation)
+{
+    return session_login_again((hsm_session *)session, generation);
+}
+
 static status_code submit(hsm_queue *queue, struct call *call, void *user_data)
 {
     if (call->session) {
         ARGUMENT(call->cluster == queue->cluster, "the session belongs to another cluster than the queue");
         TRY(session_require_login(call->session));
+        call->request.again = (struct core_relogin){log_in_again, call->session, session_generation(call->session)};
     }
     api_error_origin(call->request.operation, NULL);
     return core_submit(queue->core, &call->request, user_data);

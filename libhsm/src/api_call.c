@@ -27,6 +27,7 @@ status_code call_begin(struct call *call, hsm_session *session, hsm_cluster *clu
     call->request.key_id = NULL;
     call->request.node = NULL;
     call->request.timeout_ms = session ? session_timeout_ms(session) : 0;
+    call->request.again = (struct core_relogin){NULL, NULL, 0};
     call->request.status = STATUS_OK;
     call->request.detail[0] = 0;
     call->request.node_name[0] = 0;

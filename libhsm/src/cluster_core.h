@@ -38,6 +38,14 @@ void core_observe(struct core *core, uint64_t revision);
 
 #define CORE_NODE_NAME_MAX 256u
 
+/** For a request of a queue whose ticket has expired: logs in again, unless that was done since `generation`; the
+ * request is then sent once more. STATUS_TICKET_EXPIRED when it cannot be done. `log_in` NULL: nobody can. */
+struct core_relogin {
+    status_code (*log_in)(void *owner, uint32_t generation);
+    void *owner; /* outlives the request */
+    uint32_t generation;
+};
+
 /** One request and its result. Inputs are borrowed until core_call returns, or core_submit, which copies them. */
 struct core_request {
     enum operation operation;
@@ -46,6 +54,7 @@ struct core_request {
     const uint8_t *key_id; /* the key used, for the learned cost of its operations; NULL: none */
     const char *node;      /* name or address of the one node that must answer; NULL: any */
     uint32_t timeout_ms;   /* 0: the configuration's */
+    struct core_relogin again;
 
     /* Result. */
     status_code status;

@@ -36,7 +36,8 @@ enum op_state {
     OP_PENDING, /* waits on a channel for a message to travel in */
     OP_IN_FLIGHT,
     OP_ANSWERED,
-    OP_LOST, /* the connection ended, or the attempt took too long: to be tried elsewhere */
+    OP_UNSENT, /* could not be sent once more: the login failed */
+    OP_LOST,   /* the connection ended, or the attempt took too long: to be tried elsewhere */
 };
 
 /* What the waiting thread is told. After OVER nobody else touches the operation. */
@@ -56,8 +57,9 @@ struct op {
     uint64_t cost_key; /* 0: nothing is learned */
     bool slow, alone;
     unsigned attempt_factor; /* how many times longer than usual a node is given */
-    uint64_t deadline_ns, attempt_end_ns;
-    uint64_t tried; /* nodes of this round, a bit each */
+    uint64_t timeout_ns, deadline_ns, attempt_end_ns;
+    struct core_relogin again; /* spent once it was used */
+    uint64_t tried;            /* nodes of this round, a bit each */
     unsigned rounds;
     int only_node; /* index, or -1 */
 
@@ -167,6 +169,9 @@ void op_release(struct op *op);
 struct channel *op_begin_attempt(struct core *core, struct op *op);
 /** After an attempt that did not settle it: whether to try again, and then not before *not_before_ns. */
 bool op_try_again(struct core *core, struct op *op, uint64_t *not_before_ns);
+/** Whether another login was made because the ticket of an operation that is over had expired: it is then as it was
+ * before its first attempt. Reaches the network. */
+bool op_log_in_again(struct op *op);
 /** Status and detail of an operation that is over. */
 void op_conclude(struct core *core, struct op *op);
 /** Moves an op's result into a reply and values. */

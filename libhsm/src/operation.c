@@ -13,7 +13,7 @@ status_code op_init(struct core *core, const struct core_request *request, struc
 {
     const struct operation_info *info = operation_info(request->operation);
     struct slice data = values_bytes(request->fields, FIELD_DATA);
-    uint32_t timeout = request->timeout_ms ? request->timeout_ms : core->config->timeout_ms;
+    uint32_t timeout_ms = request->timeout_ms ? request->timeout_ms : core->config->timeout_ms;
 
     memset(op, 0, sizeof(*op));
     CHECK(info, STATUS_INVALID_ARGUMENT, "there is no operation %d", request->operation);
@@ -27,7 +27,9 @@ status_code op_init(struct core *core, const struct core_request *request, struc
     op->alone = op->slow || data.len >= ALONE_BYTES;
     op->cost_key = request->key_id ? cost_key_of(request->operation, request->key_id) : 0;
     op->cost_us = cost_estimate(core, op, request->fields);
-    op->deadline_ns = platform_now_ns() + timeout * 1000000ull;
+    op->timeout_ns = timeout_ms * 1000000ull;
+    op->deadline_ns = platform_now_ns() + op->timeout_ns;
+    op->again = request->again;
     op->only_node = -1;
     if (request->node) {
         op->only_node = node_find(core, request->node);
@@ -122,6 +124,27 @@ bool op_try_again(struct core *core, struct op *op, uint64_t *not_before_ns)
     return true;
 }
 
+bool op_log_in_again(struct op *op)
+{
+    struct core_relogin again = op->again;
+
+    op->again.log_in = NULL;
+    if (!again.log_in || op->state != OP_ANSWERED || op->status != STATUS_TICKET_EXPIRED)
+        return false;
+    status_code status = again.log_in(again.owner, again.generation);
+
+    if (status == STATUS_TICKET_EXPIRED)
+        return false;
+    bytes_clear(&op->reply);
+    op->status = status;
+    op->state = status == STATUS_OK ? OP_IDLE : OP_UNSENT;
+    snprintf(op->detail, sizeof(op->detail), "%s", status == STATUS_OK ? "" : failure_detail());
+    op->tried = 0;
+    op->rounds = 0;
+    op->deadline_ns = platform_now_ns() + op->timeout_ns;
+    return status == STATUS_OK;
+}
+
 void op_conclude(struct core *core, struct op *op)
 {
     struct values fields;
@@ -139,6 +162,8 @@ void op_conclude(struct core *core, struct op *op)
         return;
     }
     atomic_fetch_add_explicit(&core->n_failures, 1, memory_order_relaxed);
+    if (op->state == OP_UNSENT)
+        return;
     if (op->status == STATUS_OK || status_scope(op->status) == STATUS_SCOPE_NODE)
         op->status = STATUS_UNAVAILABLE;
 }

@@ -273,10 +273,8 @@ static struct op *take_done(struct core_queue *queue)
         queue->done = op->next;
         if (!queue->done)
             queue->done_last = &queue->done;
-        if (!op_try_again(queue->core, op, &not_before)) {
-            unlink_op(queue, op);
+        if (!op_try_again(queue->core, op, &not_before))
             break;
-        }
         if (not_before > queue->staged_not_before_ns)
             queue->staged_not_before_ns = not_before;
         stage(queue, op);
@@ -331,28 +329,53 @@ static struct op *wait_for_one(struct core_queue *queue, uint64_t until_ns)
     }
 }
 
+/* The next operation that is over, still linked. */
+static struct op *next_over(struct core_queue *queue, uint64_t until_ns)
+{
+    struct op *op = take_done(queue);
+
+    if (op)
+        return op;
+    set_driving(queue, true);
+    op = wait_for_one(queue, until_ns);
+    set_driving(queue, false);
+    return op;
+}
+
+static void submit_again(struct core_queue *queue, struct op *op)
+{
+    pthread_mutex_lock(&queue->lock);
+    stage(queue, op);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+/* What it came to goes into *result; it is gone. */
+static status_code finish(struct core_queue *queue, struct op *op, struct core_result **result)
+{
+    pthread_mutex_lock(&queue->lock);
+    unlink_op(queue, op);
+    pthread_mutex_unlock(&queue->lock);
+    status_code status = make_result(queue, op, result);
+
+    op_release(op);
+    free(op);
+    return status;
+}
+
 status_code core_queue_next(struct core_queue *queue, int32_t timeout_ms, struct core_result **result)
 {
     struct op *op;
 
     TRY(check_pid(queue));
     CHECK(core_queue_outstanding(queue), STATUS_OPERATION_NOT_ACTIVE, "nothing was submitted");
-    op = take_done(queue);
-    if (!op) {
-        uint64_t now = platform_now_ns();
+    uint64_t until_ns = timeout_ms < 0 ? UINT64_MAX : platform_now_ns() + (uint64_t)timeout_ms * 1000000;
 
-        set_driving(queue, true);
-        op = wait_for_one(queue, timeout_ms < 0 ? UINT64_MAX : now + (uint64_t)timeout_ms * 1000000);
-        set_driving(queue, false);
-    }
-    if (!op && core_queue_outstanding(queue) == 0)
-        FAIL(STATUS_OPERATION_NOT_ACTIVE, "another thread took the last completion");
-    if (!op)
-        return STATUS_PENDING;
-    status_code status = make_result(queue, op, result);
-    op_release(op);
-    free(op);
-    return status;
+    while ((op = next_over(queue, until_ns)) && op_log_in_again(op))
+        submit_again(queue, op);
+    if (op)
+        return finish(queue, op, result);
+    CHECK(core_queue_outstanding(queue), STATUS_OPERATION_NOT_ACTIVE, "another thread took the last completion");
+    return STATUS_PENDING;
 }
 
 void core_result_free(struct core_result *result)

@@ -2,6 +2,8 @@
 #include "api_fixture.h"
 
 #include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
 
 /* --- queues --- */
 
@@ -101,11 +103,85 @@ static void every_kind_of_submission_completes(void **state)
     hsm_queue_close(queue);
 }
 
+/* --- logins --- */
+
+/* A session of a user of its own, whose password is in a file. */
+static hsm_session *file_session(struct world *world, const char *user, const char *file, hsm_cluster **cluster)
+{
+    hsm_config *config = world_config(world);
+    hsm_session *session = NULL;
+
+    OK(hsm_config_set(config, "user", user));
+    OK(hsm_config_set(config, "password-file", file));
+    OK(hsm_cluster_open(config, cluster));
+    OK(hsm_session_open(*cluster, &session));
+    hsm_config_free(config);
+    return session;
+}
+
+static void expect_random(hsm_queue *queue, hsm_session *session, int n, hsm_status expected)
+{
+    hsm_completion completion = HSM_COMPLETION_INIT;
+
+    for (int i = 0; i < n; i++)
+        OK(hsm_submit_random(queue, session, 16, NULL));
+    for (int i = 0; i < n; i++) {
+        take(queue, &completion);
+        assert_int_equal(completion.status, expected);
+        hsm_completion_release(&completion);
+    }
+}
+
+static void submissions_log_a_prepared_session_in_and_in_again(void **state)
+{
+    struct world *world = (struct world *)*state;
+    hsm_cluster *cluster = NULL;
+    hsm_queue *queue = NULL;
+    char path[300];
+
+    snprintf(path, sizeof(path), "%s/server.password", world->folder);
+    write_file(path, "first password\n", 15);
+    OK(hsm_user_create(world->admin, "server", "first password", 14, HSM_ROLE_USER));
+    hsm_session *session = file_session(world, "server", path, &cluster);
+
+    OK(hsm_queue_open(cluster, &queue));
+    FAILS(HSM_NOT_LOGGED_IN, hsm_submit_random(queue, session, 16, NULL));
+    OK(hsm_login_prepare(session));
+    assert_int_equal(unlink(path), 0);
+    expect_random(queue, session, 20, HSM_OK);
+    /* A changed password ends the login everywhere. */
+    OK(hsm_user_change_password(world->admin, "server", NULL, 0, "second password", 15));
+    expect_random(queue, session, 1, HSM_LOGIN_FAILED);
+    write_file(path, "second password\n", 16);
+    expect_random(queue, session, 20, HSM_OK);
+    hsm_queue_close(queue);
+    hsm_session_close(session);
+    hsm_cluster_close(cluster);
+}
+
+static void an_expired_login_without_a_password_is_told(void **state)
+{
+    struct world *world = (struct world *)*state;
+    hsm_queue *queue = NULL;
+
+    OK(hsm_user_create(world->admin, "passing", "first password", 14, HSM_ROLE_USER));
+    hsm_session *session = world_login(world, "passing", "first password");
+
+    OK(hsm_queue_open(world->cluster, &queue));
+    expect_random(queue, session, 1, HSM_OK);
+    OK(hsm_user_change_password(world->admin, "passing", NULL, 0, "second password", 15));
+    expect_random(queue, session, 3, HSM_TICKET_EXPIRED);
+    hsm_queue_close(queue);
+    hsm_session_close(session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_queue_keeps_hundreds_in_flight),
         cmocka_unit_test(every_kind_of_submission_completes),
+        cmocka_unit_test(submissions_log_a_prepared_session_in_and_in_again),
+        cmocka_unit_test(an_expired_login_without_a_password_is_told),
     };
     return cmocka_run_group_tests(tests, world_begin, world_end);
 }

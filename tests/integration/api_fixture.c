@@ -307,6 +307,22 @@ static void configure_client(struct world *world)
         OK(hsm_config_set(world->config, "transport", getenv("HSM_TRANSPORT")));
 }
 
+hsm_config *world_config(const struct world *world)
+{
+    static const char *const names[] = {"nodes", "ca-file", "certificate-file", "key-file"};
+    hsm_config *config = NULL;
+
+    OK(hsm_config_new(&config));
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        char value[400];
+        size_t len = sizeof(value);
+
+        OK(hsm_config_get(world->config, names[i], value, &len));
+        OK(hsm_config_set(config, names[i], value));
+    }
+    return config;
+}
+
 hsm_session *world_login(struct world *world, const char *user, const char *password)
 {
     hsm_session *session = NULL;

@@ -46,6 +46,9 @@ void world_join(struct world *world);
 /** A session of a user with a password. */
 hsm_session *world_login(struct world *world, const char *user, const char *password);
 
+/** Its client's configuration without a user, to be changed and freed. */
+hsm_config *world_config(const struct world *world);
+
 /** Fails the test, with what hsm_last_error says, unless `status` is `expected`. */
 void expect_status(hsm_status expected, hsm_status status, const char *call, const char *file, int line);
 #define OK(call)              expect_status(HSM_OK, call, #call, __FILE__, __LINE__)

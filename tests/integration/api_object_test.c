@@ -2,6 +2,8 @@
 #include "api_fixture.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static hsm_session *session_of(void **state)
@@ -277,7 +279,7 @@ static void a_session_and_its_objects_go_to_another_process(void **state)
 static void a_login_that_ended_comes_back_from_the_configuration(void **state)
 {
     struct world *world = (struct world *)*state;
-    hsm_config *config = NULL;
+    hsm_config *config = world_config(world);
     hsm_cluster *cluster = NULL;
     hsm_session *session = NULL;
     hsm_login_info info = {.size = sizeof(info)};
@@ -287,15 +289,6 @@ static void a_login_that_ended_comes_back_from_the_configuration(void **state)
     OK(hsm_user_create(world->admin, "daemon", "first password", 14, HSM_ROLE_USER));
     snprintf(path, sizeof(path), "%s/daemon.password", world->folder);
     write_file(path, "first password\n", 15);
-    OK(hsm_config_new(&config));
-    for (size_t i = 0; i < 4; i++) {
-        static const char *const names[] = {"nodes", "ca-file", "certificate-file", "key-file"};
-        char value[400];
-        size_t len = sizeof(value);
-
-        OK(hsm_config_get(world->config, names[i], value, &len));
-        OK(hsm_config_set(config, names[i], value));
-    }
     OK(hsm_cluster_open(config, &cluster));
     OK(hsm_session_open(cluster, &session));
     FAILS(HSM_CONFIG_INVALID, hsm_login_default(session));
@@ -322,6 +315,52 @@ static void a_login_that_ended_comes_back_from_the_configuration(void **state)
     hsm_config_free(config);
 }
 
+/* As a server's workers do that were forked by a master process: other root, no rights, then the first use. */
+static int work_in_a_cage(hsm_session *session, const char *root, hsm_key key)
+{
+    hsm_mechanism cmac = HSM_MECHANISM_INIT(HSM_MECHANISM_AES_CMAC);
+    uint8_t mac[16];
+    size_t len = sizeof(mac);
+
+    if (chroot(root) != 0 || chdir("/") != 0 || setgid(65534) != 0 || setuid(65534) != 0)
+        return 2;
+    return hsm_sign(session, key, &cmac, "x", 1, mac, &len) == HSM_OK ? 0 : 1;
+}
+
+static void a_prepared_login_is_made_without_files_and_rights(void **state)
+{
+    struct world *world = (struct world *)*state;
+    hsm_config *config = world_config(world);
+    hsm_cluster *cluster = NULL;
+    hsm_session *session = NULL;
+    hsm_key key = aes_key(world->user);
+    char path[300], root[300];
+
+    if (geteuid() != 0) /* chroot is root's alone */
+        skip();
+    snprintf(path, sizeof(path), "%s/caged.password", world->folder);
+    write_file(path, USER_PASSWORD "\n", sizeof(USER_PASSWORD));
+    snprintf(root, sizeof(root), "%s/cage", world->folder);
+    assert_int_equal(mkdir(root, 0755), 0);
+    OK(hsm_config_set(config, "user", USER));
+    OK(hsm_config_set(config, "password-file", path));
+    OK(hsm_cluster_open(config, &cluster));
+    hsm_config_free(config);
+    OK(hsm_session_open(cluster, &session));
+    OK(hsm_login_prepare(session));
+    for (int i = 0; i < 2; i++) {
+        int result = -1;
+        pid_t child = fork();
+
+        if (child == 0)
+            _exit(work_in_a_cage(session, root, key));
+        assert_int_equal(waitpid(child, &result, 0), child);
+        assert_int_equal(result, 0);
+    }
+    hsm_session_close(session);
+    hsm_cluster_close(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +373,7 @@ int main(void)
         cmocka_unit_test(session_objects_are_used_found_changed_and_gone),
         cmocka_unit_test(a_session_and_its_objects_go_to_another_process),
         cmocka_unit_test(a_login_that_ended_comes_back_from_the_configuration),
+        cmocka_unit_test(a_prepared_login_is_made_without_files_and_rights),
     };
     return cmocka_run_group_tests(tests, world_begin, world_end);
 }

@@ -1,4 +1,5 @@
 """What an operator does with hsm and hsmd, and what they are told when they do it wrong."""
+import base64
 import json
 import subprocess
 import urllib.request
@@ -92,6 +93,32 @@ def test_an_imported_key_signs_what_openssl_verifies(cluster, tmp_path):
     done = subprocess.run(["openssl", "dgst", "-sha256", "-prverify", pem, "-signature", signature, data],
                           capture_output=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_key_reference_names_the_private_key_and_holds_its_public_key(cluster, tmp_path):
+    user, pem, public = Cluster.USER, tmp_path / "referred.pem", tmp_path / "public.der"
+    unique_id = cluster.json("key", "generate", "ec-p256", "--label", "referred", user=user)["unique_id"]
+    cluster.run("key", "export", "referred", "--reference", "--out", pem, user=user)
+    assert pem.stat().st_mode & 0o111 == 0
+    lines = pem.read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("-----BEGIN HSM KEY REFERENCE-----", "-----END HSM KEY REFERENCE-----")
+    der = base64.b64decode("".join(lines[1:-1]))
+    assert der == cluster.run("key", "export", unique_id, "--reference", "--format", "der", user=user).stdout
+    cluster.run("key", "export", "referred", "--format", "der", "--out", public, user=user)
+    cluster_id = cluster.json("cluster", "describe")["id"]
+    assert bytes.fromhex(cluster_id) in der and bytes.fromhex(unique_id) in der and public.read_bytes() in der
+    done = subprocess.run(["openssl", "asn1parse", "-inform", "DER"], input=der, capture_output=True)
+    assert b"UTF8STRING        :referred" in done.stdout and b"id-ecPublicKey" in done.stdout
+
+
+def test_only_private_keys_that_last_are_referred_to(cluster, tmp_path):
+    user, pem = Cluster.USER, tmp_path / "none.pem"
+    cluster.run("key", "generate", "aes-128", "--label", "no pair", user=user)
+    fails(cluster, NOT_FOUND, "key", "export", "no pair", "--reference", "--out", pem, user=user)
+    made = cluster.json("key", "generate", "ec-p256", "--label", "pair", user=user)
+    fails(cluster, 1, "key", "export", made["public_unique_id"], "--reference", "--out", pem, user=user,
+          says=["private key"])
+    assert not pem.exists()
 
 
 def test_an_altered_ciphertext_and_signature_are_refused(cluster, tmp_path):

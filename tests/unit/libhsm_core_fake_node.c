@@ -55,6 +55,13 @@ static void put_members(struct fake_node *node, struct values *answer, struct by
     values_put_bytes(answer, FIELD_RECORDS, bytes_slice(records));
 }
 
+static status_code status_for(enum behaviour behaviour, struct slice ticket)
+{
+    if (behaviour == EXPIRE_OLD && slice_equal(ticket, slice_text("old")))
+        return STATUS_TICKET_EXPIRED;
+    return behaviour == ANSWER_BUSY ? STATUS_BUSY : STATUS_OK;
+}
+
 static void put_answer(struct fake_node *node, struct slice ticket, uint64_t operation, const struct values *request,
                        struct bytes *reply)
 {
@@ -80,7 +87,7 @@ static void put_answer(struct fake_node *node, struct slice ticket, uint64_t ope
         atomic_fetch_add(&node->n_strays, 1);
     if (values_has(request, FIELD_DATA))
         values_put_bytes(&answer, FIELD_DATA, data);
-    message_append_answer(reply, behaviour == ANSWER_BUSY ? STATUS_BUSY : STATUS_OK, &answer);
+    message_append_answer(reply, status_for(behaviour, ticket), &answer);
 }
 
 static void put_reply(struct fake_node *node, struct slice encoded, struct bytes *reply, bool *first_is_hello)

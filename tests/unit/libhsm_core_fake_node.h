@@ -17,6 +17,7 @@ enum behaviour {
     FOREIGN,      /* says that it belongs to another cluster */
     ANSWER_HUGE,  /* answers with a frame whose header claims more than any message may have */
     DRAIN,        /* as BEHAVE, and says that it is about to stop */
+    EXPIRE_OLD,   /* refuses the ticket "old", which has expired */
 };
 
 struct fake_node {

@@ -192,6 +192,96 @@ static void what_a_queue_is_given_large_arrives(void **state)
     fixture_stop(&fixture);
 }
 
+/* --- logins that expire --- */
+
+struct owner {
+    struct login *login;
+    const char *fresh; /* ticket; NULL: the login fails */
+    unsigned n_logins, n_asked;
+};
+
+static status_code log_in(void *argument, uint32_t generation)
+{
+    struct owner *owner = argument;
+
+    owner->n_asked++;
+    if (generation != owner->n_logins)
+        return STATUS_OK; /* made for another request */
+    CHECK(owner->fresh, STATUS_IO_ERROR, "the password is lost");
+    owner->n_logins++;
+    return login_set(owner->login, slice_text(owner->fresh));
+}
+
+/* Submits `n` requests under a ticket that has expired, and asserts what they come to. */
+static void expect_completions(struct owner *owner, bool can_log_in, unsigned n, status_code expected,
+                               const char *detail)
+{
+    struct fixture fixture;
+    struct core_queue *queue;
+    struct core_result *result;
+    struct values fields;
+
+    fixture_start(&fixture, 1, (const enum behaviour[]){EXPIRE_OLD}, "10000");
+    owner->login = login_new();
+    assert_int_equal(login_set(owner->login, slice_text("old")), STATUS_OK);
+    assert_int_equal(core_queue_open(fixture.core, &queue), STATUS_OK);
+    values_init(&fields);
+    values_put_bytes(&fields, FIELD_DATA, slice_text("data"));
+    struct core_request request = {.operation = OP_PING, .fields = &fields, .login = owner->login};
+    if (can_log_in)
+        request.again = (struct core_relogin){log_in, owner, 0};
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(core_submit(queue, &request, NULL), STATUS_OK);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(core_queue_next(queue, 10000, &result), STATUS_OK);
+        assert_int_equal(result->status, expected);
+        assert_string_equal(result->detail, detail);
+        assert_true(expected != STATUS_OK ||
+                    slice_equal(values_bytes(&result->answer, FIELD_DATA), slice_text("data")));
+        core_result_free(result);
+    }
+    assert_int_equal(core_queue_outstanding(queue), 0);
+    core_queue_close(queue);
+    login_release(owner->login);
+    fixture_stop(&fixture);
+}
+
+static void an_expired_login_is_made_anew_once_for_all_requests(void **state)
+{
+    struct owner owner = {.fresh = "new"};
+
+    (void)state;
+    expect_completions(&owner, true, 50, STATUS_OK, "");
+    assert_int_equal(owner.n_logins, 1);
+}
+
+static void a_login_that_cannot_be_made_anew_is_the_completions_error(void **state)
+{
+    struct owner owner = {.fresh = NULL};
+
+    (void)state;
+    expect_completions(&owner, true, 3, STATUS_IO_ERROR, "the password is lost");
+    assert_int_equal(owner.n_asked, 3);
+}
+
+static void a_ticket_that_is_refused_when_it_is_new_is_told(void **state)
+{
+    struct owner owner = {.fresh = "old"};
+
+    (void)state;
+    expect_completions(&owner, true, 1, STATUS_TICKET_EXPIRED, "");
+    assert_int_equal(owner.n_asked, 1);
+}
+
+static void an_expired_login_that_nobody_can_renew_is_told(void **state)
+{
+    struct owner owner = {.fresh = "new"};
+
+    (void)state;
+    expect_completions(&owner, false, 2, STATUS_TICKET_EXPIRED, "");
+    assert_int_equal(owner.n_asked, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +291,10 @@ int main(void)
         cmocka_unit_test(the_descriptor_tells_when_there_is_something),
         cmocka_unit_test(a_queue_goes_on_when_its_node_closes_connections),
         cmocka_unit_test(what_a_queue_is_given_large_arrives),
+        cmocka_unit_test(an_expired_login_is_made_anew_once_for_all_requests),
+        cmocka_unit_test(a_login_that_cannot_be_made_anew_is_the_completions_error),
+        cmocka_unit_test(a_ticket_that_is_refused_when_it_is_new_is_told),
+        cmocka_unit_test(an_expired_login_that_nobody_can_renew_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

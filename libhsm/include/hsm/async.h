@@ -33,8 +33,12 @@ HSM_API size_t hsm_queue_outstanding(const hsm_queue *queue);
 /* Submitting. HSM_OK: the operation will complete, once, and `user_data` will come with it. Otherwise nothing was
  * submitted: HSM_INVALID_ARGUMENT, HSM_TOO_LARGE, HSM_MECHANISM_INVALID, HSM_MECHANISM_PARAM_INVALID,
  * HSM_NOT_LOGGED_IN, HSM_OUT_OF_MEMORY. What is submitted may wait for the next hsm_queue_next or hsm_queue_flush, so
- * that it travels together with what follows. The session must stay open until the completion was taken. When its login
- * has expired, the completion says HSM_TICKET_EXPIRED: log in again and submit anew. */
+ * that it travels together with what follows. The session must stay open until the completion was taken.
+ *
+ * A session that was prepared (hsm_login_prepare) is logged in by the first submit, which waits for that. When a login
+ * has expired and the library can log in again by itself (session.h), hsm_queue_next does, waiting for that whatever
+ * its timeout, and submits the operation once more; its deadline begins anew. If the login fails, its error is the
+ * completion's. When the library cannot, the completion says HSM_TICKET_EXPIRED: log in again and submit anew. */
 HSM_API hsm_status hsm_submit_ping(hsm_queue *queue, void *user_data);
 HSM_API hsm_status hsm_submit_random(hsm_queue *queue, hsm_session *session, size_t len, void *user_data);
 HSM_API hsm_status hsm_submit_sign(hsm_queue *queue, hsm_session *session, hsm_key key, const hsm_mechanism *mechanism,

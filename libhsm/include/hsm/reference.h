@@ -57,7 +57,8 @@ HSM_API hsm_status hsm_reference_copy(const hsm_reference *reference, hsm_refere
 
 HSM_API hsm_key hsm_reference_key(const hsm_reference *reference);
 
-/** HSM_ID_LEN bytes, as hsm_cluster_info has them. */
+/** HSM_ID_LEN bytes: the hsm_cluster_info.id of the cluster that the reference was made in. A cluster that was restored
+ * from a backup has another one, and the same keys under the same ids. */
 HSM_API const uint8_t *hsm_reference_cluster_id(const hsm_reference *reference);
 
 /** SubjectPublicKeyInfo, DER (RFC 5280). Its outer form was checked, the key in it was not. */
