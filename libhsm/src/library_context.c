@@ -24,9 +24,10 @@ OSSL_LIB_CTX *library_context(void)
 }
 
 /* Runs at unload and at the end of the process. In the second case OpenSSL has cleaned up before us, and everything in
- * it is gone: it then says that it cannot be initialized. */
+ * it is gone: it then says that it cannot be initialized. Without options, which would wait for a configuration that is
+ * being loaded: a provider that is refused is unloaded, and this library with it, meanwhile. */
 __attribute__((destructor)) static void context_give_back(void)
 {
-    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
+    if (OPENSSL_init_crypto(0, NULL))
         crypto_context_give_back(atomic_exchange(&context, NULL));
 }

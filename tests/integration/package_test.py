@@ -41,8 +41,9 @@ echo 'a long password' > password
 hsm --config hsm.yaml cluster activate --user admin --password-file password --recovery-file recovery
 hsm --config hsm.yaml cluster describe
 HSM_CONFIG=hsm.yaml p11-kit list-modules | grep "token: packaged"
+openssl list -provider default -provider hsm -providers | grep "name: libhsm"
 pkill -x hsmd; wait %1
-dpkg -r hsmd hsm-tools libhsm-pkcs11 libhsm-dev libhsm
+dpkg -r hsmd hsm-tools libhsm-openssl libhsm-pkcs11 libhsm-dev libhsm
 ! command -v hsmd
 test -f /etc/hsmd/hsmd.yaml; test -f /var/lib/hsmd/identity
 """

@@ -23,6 +23,8 @@ static int session_open(struct provider *provider, struct connection *connection
 
 static int connection_open(struct provider *provider, struct connection *connection)
 {
+    CHECK(provider, !provider->bad_setting, REASON_PARAMETER, "the provider's section of openssl.cnf: %s",
+          provider->bad_setting);
     HSM(provider, hsm_config_load(provider->config_path, &connection->config));
     HSM(provider, hsm_cluster_open(connection->config, &connection->cluster));
     TRY(session_open(provider, connection, &connection->managing));

@@ -114,28 +114,27 @@ static void take_core_functions(struct provider *provider, const OSSL_DISPATCH *
     }
 }
 
-static int take_import(struct provider *provider, const char *text)
+static void take_import(struct provider *provider, const char *text)
 {
     provider->allow_import = strcasecmp(text, "yes") == 0;
-    CHECK(provider, provider->allow_import || strcasecmp(text, "no") == 0, REASON_PARAMETER,
-          "the setting import is yes or no, not \"%.40s\"", text);
-    return 1;
+    if (!provider->allow_import && strcasecmp(text, "no") != 0)
+        provider->bad_setting = "import is yes or no";
 }
 
-static int take_timeout(struct provider *provider, const char *text)
+static void take_timeout(struct provider *provider, const char *text)
 {
     char *end;
     unsigned long number = strtoul(text, &end, 10);
 
-    CHECK(provider, *end == '\0' && number >= TIMEOUT_MIN_MS && number <= TIMEOUT_MAX_MS, REASON_PARAMETER,
-          "the setting timeout-ms is a number between %u and %u, not \"%.40s\"", TIMEOUT_MIN_MS, TIMEOUT_MAX_MS, text);
-    provider->timeout_ms = (uint32_t)number;
-    return 1;
+    if (*end == '\0' && number >= TIMEOUT_MIN_MS && number <= TIMEOUT_MAX_MS)
+        provider->timeout_ms = (uint32_t)number;
+    else
+        provider->bad_setting = "timeout-ms is a number between 50 and 600000";
 }
 
-/* The provider's section of openssl.cnf: `config` names the cluster's configuration; `import` = yes lets programs bring
- * private keys of their own (they become session objects); `timeout-ms` bounds signing and decrypting. */
-static int take_settings(struct provider *provider, OSSL_FUNC_core_get_params_fn *core_get_params)
+/* The provider's section of openssl.cnf. OpenSSL goes on in silence without a provider that does not begin: what is
+ * wrong with a setting is therefore told with the first key. */
+static bool take_settings(struct provider *provider, OSSL_FUNC_core_get_params_fn *core_get_params)
 {
     char *config = NULL, *import = NULL, *timeout = NULL;
     OSSL_PARAM wanted[] = {
@@ -146,13 +145,13 @@ static int take_settings(struct provider *provider, OSSL_FUNC_core_get_params_fn
     };
 
     if (!core_get_params || !core_get_params(provider->core, wanted))
-        return 1;
-    if (config) {
-        provider->config_path = strdup(config);
-        CHECK(provider, provider->config_path, HSM_OUT_OF_MEMORY, "%s", "");
-    }
-    TRY(!import || take_import(provider, import));
-    return !timeout || take_timeout(provider, timeout);
+        return true;
+    if (import)
+        take_import(provider, import);
+    if (timeout)
+        take_timeout(provider, timeout);
+    provider->config_path = config ? strdup(config) : NULL;
+    return !config || provider->config_path;
 }
 
 static const OSSL_DISPATCH PROVIDER_FUNCTIONS[] = {

@@ -37,7 +37,8 @@ struct provider {
     OSSL_PROVIDER *default_provider; /* in it */
     char *config_path;               /* of openssl.cnf; NULL: what every program of the library takes */
     bool allow_import;
-    uint32_t timeout_ms; /* of operations for which somebody waits */
+    const char *bad_setting; /* what is wrong with openssl.cnf; NULL: nothing */
+    uint32_t timeout_ms;     /* of operations for which somebody waits */
     _Atomic(struct connection *) connection;
     _Atomic(struct async_queue *) async;
     OSSL_FUNC_core_new_error_fn *new_error;

@@ -249,10 +249,10 @@ static int load(void *data, OSSL_CALLBACK *callback, void *argument, OSSL_PASSPH
 
     (void)ask;
     (void)ask_argument;
-    if (store->uri.by_object)
-        TRY(named_object(store, &object, &attributes));
-    else
-        TRY(next_object(store, &object, &attributes));
+    if (!(store->uri.by_object ? named_object : next_object)(store, &object, &attributes)) {
+        store->at_end = true; /* a program that goes on after an error would ask for ever */
+        return 0;
+    }
     if (!attributes)
         return 0; /* the end: not an error to tell */
     int result = give(store, object, attributes, callback, argument);
