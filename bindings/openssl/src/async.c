@@ -284,8 +284,10 @@ static int take_result(const struct async_request *request, const hsm_completion
         *request->out_len = completion->output_len;
         return 1;
     }
-    return request_is_invalid(request, completion->status) ||
-           error_raise_status(provider, completion->status, completion->detail, completion->node);
+    if (request_is_invalid(request, completion->status))
+        return 1;
+    error_raise_status(provider, completion->status, completion->detail, completion->node);
+    return 0;
 }
 
 /* The request is the queue's from here on: its answer may be taken by another thread at once. */

@@ -74,21 +74,6 @@ static bool read_element(const struct provider *provider, OSSL_CORE_BIO *in, uns
     return ended;
 }
 
-static int hand_over(struct key *key, OSSL_CALLBACK *callback, void *argument)
-{
-    int object_type = OSSL_OBJECT_PKEY;
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_int(OSSL_OBJECT_PARAM_TYPE, &object_type),
-        OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE, (char *)(uintptr_t)key->kind->name, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &key, sizeof(key)),
-        OSSL_PARAM_construct_end(),
-    };
-    int result = callback(params, argument);
-
-    key_release(key); /* the EVP_PKEY has counted it */
-    return result;
-}
-
 static int der_decode(struct provider *provider, const struct key_kind *kind, OSSL_CORE_BIO *in,
                       OSSL_CALLBACK *callback, void *argument)
 {
@@ -101,7 +86,7 @@ static int der_decode(struct provider *provider, const struct key_kind *kind, OS
         return 1;
     TRY(key_from_reference(provider, reference, &key));
     if (key->kind == kind)
-        return hand_over(key, callback, argument);
+        return key_give(key, callback, argument);
     key_release(key); /* another decoder's */
     return 1;
 }

@@ -36,38 +36,37 @@ const OSSL_ITEM *error_reasons(void)
     return reasons;
 }
 
-int error_raise(const struct provider *provider, const char *file, int line, const char *function, uint32_t reason,
-                const char *format, ...)
+void error_raise(const struct provider *provider, const char *file, int line, const char *function, uint32_t reason,
+                 const char *format, ...)
 {
     va_list arguments;
 
     if (!provider->new_error || !provider->set_error_debug || !provider->vset_error)
-        return 0;
+        return;
     va_start(arguments, format);
     provider->new_error(provider->core);
     provider->set_error_debug(provider->core, file, line, function);
     provider->vset_error(provider->core, reason, format, arguments);
     va_end(arguments);
-    return 0;
 }
 
-static int raise_failure(const struct provider *provider, const char *file, int line, const char *function,
-                         hsm_status status, const char *detail, const char *node)
+static void raise_failure(const struct provider *provider, const char *file, int line, const char *function,
+                          hsm_status status, const char *detail, const char *node)
 {
     bool at_node = node && node[0] != '\0';
 
-    return error_raise(provider, file, line, function, (uint32_t)status, "%s%s%s%s", detail ? detail : "",
-                       at_node ? " (node " : "", at_node ? node : "", at_node ? ")" : "");
+    error_raise(provider, file, line, function, (uint32_t)status, "%s%s%s%s", detail ? detail : "",
+                at_node ? " (node " : "", at_node ? node : "", at_node ? ")" : "");
 }
 
-int error_raise_last(const struct provider *provider, const char *file, int line, const char *function)
+void error_raise_last(const struct provider *provider, const char *file, int line, const char *function)
 {
     const hsm_error *error = hsm_last_error();
 
-    return raise_failure(provider, file, line, function, error->status, error->detail, error->node);
+    raise_failure(provider, file, line, function, error->status, error->detail, error->node);
 }
 
-int error_raise_status(const struct provider *provider, hsm_status status, const char *detail, const char *node)
+void error_raise_status(const struct provider *provider, hsm_status status, const char *detail, const char *node)
 {
-    return raise_failure(provider, "async.c", 0, "completion", status, detail, node);
+    raise_failure(provider, "async.c", 0, "completion", status, detail, node);
 }

@@ -24,7 +24,15 @@
     } while (0)
 
 /* Both are 0, for `return RAISE(...)`. */
-#define RAISE(provider, ...) error_raise(provider, __FILE_NAME__, __LINE__, __func__, __VA_ARGS__)
-#define RAISE_LAST(provider) error_raise_last(provider, __FILE_NAME__, __LINE__, __func__)
+#define RAISE(provider, ...)                                                                                           \
+    ({                                                                                                                 \
+        error_raise(provider, __FILE_NAME__, __LINE__, __func__, __VA_ARGS__);                                         \
+        0;                                                                                                             \
+    })
+#define RAISE_LAST(provider)                                                                                           \
+    ({                                                                                                                 \
+        error_raise_last(provider, __FILE_NAME__, __LINE__, __func__);                                                 \
+        0;                                                                                                             \
+    })
 
 #define CLEANUP(release) __attribute__((cleanup(release)))

@@ -1,6 +1,9 @@
 /* Keys: their kinds, their public parts and their counting. See key.h. */
 #include "key.h"
 
+#include <openssl/core_names.h>
+#include <openssl/core_object.h>
+#include <openssl/params.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include "connection.h"
@@ -116,4 +119,19 @@ int key_public_info(const struct key *key, unsigned char **info, size_t *info_le
     CHECK(key->provider, len > 0, REASON_OPENSSL, "%s", "the public key cannot be written");
     *info_len = (size_t)len;
     return 1;
+}
+
+int key_give(struct key *key, OSSL_CALLBACK *callback, void *argument)
+{
+    int object_type = OSSL_OBJECT_PKEY;
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_int(OSSL_OBJECT_PARAM_TYPE, &object_type),
+        OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE, (char *)(uintptr_t)key->kind->name, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &key, sizeof(key)),
+        OSSL_PARAM_construct_end(),
+    };
+    int result = callback(params, argument);
+
+    key_release(key); /* the EVP_PKEY has counted it */
+    return result;
 }

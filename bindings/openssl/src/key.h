@@ -50,6 +50,9 @@ int key_from_public_info(struct provider *provider, const uint8_t *info, size_t 
 /* SubjectPublicKeyInfo DER of the public part; freed with OPENSSL_free. */
 int key_public_info(const struct key *key, unsigned char **info, size_t *info_len);
 
+/* Hands a key over to OpenSSL as an object that a decoder or a store has found; releases it. */
+int key_give(struct key *key, OSSL_CALLBACK *callback, void *argument);
+
 /* Private operations; sleeping in the network, or, inside an ASYNC_JOB, paused until the answer is there. `out_len`:
  * in: room; out: length. */
 int key_sign(const struct key *key, const hsm_mechanism *mechanism, bool is_digest, const void *data, size_t data_len,

@@ -46,16 +46,16 @@ struct provider {
     OSSL_FUNC_core_vset_error_fn *vset_error;
 };
 
-/* --- errors; all return 0 --- */
+/* --- errors --- */
 
-int error_raise(const struct provider *provider, const char *file, int line, const char *function, uint32_t reason,
-                const char *format, ...) __attribute__((format(printf, 6, 7)));
+void error_raise(const struct provider *provider, const char *file, int line, const char *function, uint32_t reason,
+                 const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 /* What hsm_last_error says. */
-int error_raise_last(const struct provider *provider, const char *file, int line, const char *function);
+void error_raise_last(const struct provider *provider, const char *file, int line, const char *function);
 
 /* The same for a status that came with a completion. */
-int error_raise_status(const struct provider *provider, hsm_status status, const char *detail, const char *node);
+void error_raise_status(const struct provider *provider, hsm_status status, const char *detail, const char *node);
 
 const OSSL_ITEM *error_reasons(void);
 

@@ -168,21 +168,6 @@ static int named_object(struct store *store, hsm_key *object, hsm_attributes **a
 
 /* --- giving --- */
 
-static int give_key(struct key *key, OSSL_CALLBACK *callback, void *argument)
-{
-    int object_type = OSSL_OBJECT_PKEY;
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_int(OSSL_OBJECT_PARAM_TYPE, &object_type),
-        OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE, (char *)(uintptr_t)key->kind->name, 0),
-        OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &key, sizeof(key)),
-        OSSL_PARAM_construct_end(),
-    };
-    int result = callback(params, argument);
-
-    key_release(key);
-    return result;
-}
-
 static int give_private(struct provider *provider, hsm_key object, const hsm_attributes *attributes,
                         OSSL_CALLBACK *callback, void *argument)
 {
@@ -193,7 +178,7 @@ static int give_private(struct provider *provider, hsm_key object, const hsm_att
     TRY(connection_get(provider, &connection));
     HSM(provider, hsm_reference_make(connection->managing, object, attributes, &reference));
     TRY(key_from_reference(provider, reference, &key));
-    return give_key(key, callback, argument);
+    return key_give(key, callback, argument);
 }
 
 static int give_public(struct provider *provider, const hsm_attributes *attributes, OSSL_CALLBACK *callback,
@@ -205,7 +190,7 @@ static int give_public(struct provider *provider, const hsm_attributes *attribut
 
     CHECK(provider, info, REASON_UNSUPPORTED, "%s", "the object has no public key");
     TRY(key_from_public_info(provider, info, info_len, &key));
-    return give_key(key, callback, argument);
+    return key_give(key, callback, argument);
 }
 
 static int give_certificate(struct provider *provider, const hsm_attributes *attributes, OSSL_CALLBACK *callback,
@@ -245,7 +230,7 @@ static int load(void *data, OSSL_CALLBACK *callback, void *argument, OSSL_PASSPH
 {
     struct store *store = data;
     hsm_attributes *attributes = NULL;
-    hsm_key object;
+    hsm_key object = {{0}};
 
     (void)ask;
     (void)ask_argument;
