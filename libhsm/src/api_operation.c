@@ -159,6 +159,8 @@ static status_code advance(hsm_operation *operation, struct slice data, size_t r
     TRY(keep_rest(operation, data, ready, &rest));
     TRY(send_ready(operation, &progress, data, ready, out));
     parts_give_nonce(&operation->parts, &progress);
+    if (progress.nonce_made_len)
+        operation->mechanism.nonce_out = NULL; /* written once: the caller may have other use for the place */
     operation->progress = progress;
     swap_bytes(&operation->pending, &rest);
     return STATUS_OK;
