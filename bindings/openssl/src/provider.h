@@ -37,6 +37,8 @@ struct provider {
     OSSL_PROVIDER *default_provider; /* in it */
     char *config_path;               /* of openssl.cnf; NULL: what every program of the library takes */
     bool allow_import;
+    bool is_of_process;            /* activated in the library context of the whole process, as openssl.cnf does it */
+    _Atomic unsigned others_asked; /* bits by OSSL_OP_...: see precedence.c */
     uint32_t timeout_ms;           /* of operations for which somebody waits */
     _Atomic(struct connection *) connection;
     _Atomic(struct async_queue *) async;
