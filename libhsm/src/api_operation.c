@@ -39,6 +39,7 @@ static status_code begin_keyed(hsm_operation *made, hsm_session *session, uint32
     ARGUMENT(session && key, "no session or no key");
     made->key = *key;
     TRY(parts_begin(session, &made->key, &made->mechanism, kind, &made->parts, &made->progress));
+    made->parts.tag_apart = (made->flags & HSM_OPERATION_TAG_APART) != 0;
     if (made->parts.rule.form == FORM_DIGEST && made->mechanism.hash)
         return digest_begin(&made->digest, made->mechanism.hash);
     return STATUS_OK;
@@ -65,7 +66,8 @@ status_code operation_begin(hsm_session *session, uint32_t kind, const hsm_key *
     ARGUMENT(operation, "no place for the operation");
     CHECK(kind >= HSM_OPERATION_SIGN && kind <= HSM_OPERATION_DIGEST, STATUS_INVALID_ARGUMENT,
           "there is no kind of operation %u", kind);
-    CHECK((flags & ~(uint32_t)HSM_OPERATION_HOLD_PLAINTEXT) == 0, STATUS_INVALID_ARGUMENT, "unknown flags %x", flags);
+    CHECK((flags & ~(uint32_t)(HSM_OPERATION_HOLD_PLAINTEXT | HSM_OPERATION_TAG_APART)) == 0, STATUS_INVALID_ARGUMENT,
+          "unknown flags %x", flags);
     hsm_operation *made = operation_new();
     if (!made)
         return STATUS_OUT_OF_MEMORY;
@@ -157,6 +159,8 @@ static status_code advance(hsm_operation *operation, struct slice data, size_t r
     TRY(keep_rest(operation, data, ready, &rest));
     TRY(send_ready(operation, &progress, data, ready, out));
     parts_give_nonce(&operation->parts, &progress);
+    if (progress.nonce_made_len)
+        operation->mechanism.nonce_out = NULL; /* written once: the caller may have other use for the place */
     operation->progress = progress;
     swap_bytes(&operation->pending, &rest);
     return STATUS_OK;

@@ -26,7 +26,7 @@ static status_code check_nonce(const hsm_mechanism *mechanism, const struct data
 status_code parts_begin(hsm_session *session, const hsm_key *key, const hsm_mechanism *mechanism, uint32_t kind,
                         struct parts *parts, struct progress *progress)
 {
-    *parts = (struct parts){session, key, mechanism, {FORM_WHOLE, 0, false, 0}, kind};
+    *parts = (struct parts){session, key, mechanism, {FORM_WHOLE, 0, false, 0}, kind, false};
     progress->offset = progress->state_len = progress->nonce_made_len = 0;
     TRY(mechanism_rule(mechanism->type, ciphers(kind) ? USE_ENCRYPT : USE_SIGN, &parts->rule));
     TRY(check_nonce(mechanism, &parts->rule, kind));
@@ -46,7 +46,7 @@ size_t parts_ready(const struct parts *parts, size_t total)
     case FORM_COUNTER:
         return total;
     case FORM_SEALED:
-        tag_len = parts->kind == HSM_OPERATION_DECRYPT ? mechanism_tag_len(parts->mechanism) : 0;
+        tag_len = parts->kind == HSM_OPERATION_DECRYPT && !parts->tag_apart ? mechanism_tag_len(parts->mechanism) : 0;
         return total > tag_len ? total - tag_len : 0;
     case FORM_BLOCKS:
     case FORM_CHAINED:

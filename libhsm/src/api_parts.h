@@ -27,7 +27,8 @@ struct parts {
     const hsm_key *key;
     const hsm_mechanism *mechanism;
     struct data_rule rule;
-    uint32_t kind; /* HSM_OPERATION_... */
+    uint32_t kind;  /* HSM_OPERATION_... */
+    bool tag_apart; /* the data that is decrypted does not end with its tag */
 };
 
 /** How `mechanism` takes data in an operation of this kind. STATUS_MECHANISM_INVALID, STATUS_MECHANISM_PARAM_INVALID.

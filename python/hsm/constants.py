@@ -301,3 +301,4 @@ OPERATION_DIGEST = 5
 
 # Bits for hsm_operation_begin.
 OPERATION_HOLD_PLAINTEXT = 1  # AES_GCM decryption: update gives out nothing, final gives all once the tag is verified
+OPERATION_TAG_APART = 2  # AES_GCM decryption: the tag comes by hsm_operation_final_tag, so that update holds nothing back for it

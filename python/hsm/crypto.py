@@ -197,7 +197,7 @@ class CryptoCalls(Handle):
         return ctypes.string_at(room, length)
 
     def operation(self, kind: int, key: Key, mechanism: AnyMechanism, flags: int = 0) -> Operation:
-        """Begins OPERATION_SIGN, ... on data that comes in parts. `flags`: OPERATION_HOLD_PLAINTEXT."""
+        """Begins OPERATION_SIGN, ... on data that comes in parts. `flags`: OPERATION_HOLD_PLAINTEXT, _TAG_APART."""
         return Operation(kind, mechanism, flags, session=self, key=key)
 
 

@@ -164,6 +164,71 @@ static void gcm_holds_plaintext_and_takes_the_tag_apart(void **state)
     free(data), free(cipher), free(back);
 }
 
+static void gcm_in_parts_holds_nothing_back_for_a_tag_apart(void **state)
+{
+    static const uint8_t nonce[12] = "nonce";
+    hsm_session *session = session_of(state);
+    hsm_key key = aes_key(session);
+    hsm_mechanism mechanism = HSM_MECHANISM_INIT(HSM_MECHANISM_AES_GCM);
+    hsm_operation *operation = NULL;
+    uint8_t *data = pattern(40), *cipher = pattern(56), *back = pattern(40);
+    size_t cipher_len = 56, back_len = 40, last_len = 0;
+
+    mechanism.nonce = nonce;
+    mechanism.nonce_len = sizeof(nonce);
+    OK(hsm_encrypt(session, key, &mechanism, data, 40, cipher, &cipher_len));
+    OK(hsm_operation_begin(session, HSM_OPERATION_DECRYPT, &key, &mechanism, HSM_OPERATION_TAG_APART, &operation));
+    OK(hsm_operation_update(operation, cipher, 3, back, &back_len));
+    assert_int_equal(back_len, 3);
+    back_len = 37;
+    OK(hsm_operation_update(operation, cipher + 3, 37, back + 3, &back_len));
+    assert_int_equal(back_len, 37);
+    assert_memory_equal(back, data, 40);
+    OK(hsm_operation_final_tag(operation, cipher + 40, 16, NULL, &last_len));
+    assert_int_equal(last_len, 0);
+    OK(hsm_operation_final_tag(operation, cipher + 40, 16, back, &last_len));
+    assert_int_equal(last_len, 0);
+    hsm_operation_free(operation);
+
+    /* Without a tag it cannot end. */
+    OK(hsm_operation_begin(session, HSM_OPERATION_DECRYPT, &key, &mechanism, HSM_OPERATION_TAG_APART, &operation));
+    back_len = 40;
+    OK(hsm_operation_update(operation, cipher, 40, back, &back_len));
+    FAILS(HSM_DATA_LENGTH, hsm_operation_final(operation, back, &last_len));
+    hsm_operation_free(operation);
+    OK(hsm_object_delete(session, key));
+    free(data), free(cipher), free(back);
+}
+
+/* The place is the caller's again as soon as the nonce stands there. */
+static void the_place_for_a_nonce_is_written_once(void **state)
+{
+    static const uint8_t zero[HSM_NONCE_MADE_LEN];
+    hsm_session *session = session_of(state);
+    hsm_key key = aes_key(session);
+    hsm_mechanism mechanism = HSM_MECHANISM_INIT(HSM_MECHANISM_AES_GCM);
+    hsm_operation *operation = NULL, *copy = NULL;
+    uint8_t nonce[HSM_NONCE_MADE_LEN] = {0}, out[64];
+    size_t len = sizeof(out);
+
+    mechanism.nonce_out = nonce;
+    OK(hsm_operation_begin(session, HSM_OPERATION_ENCRYPT, &key, &mechanism, 0, &operation));
+    OK(hsm_operation_update(operation, "text", 4, out, &len));
+    assert_memory_not_equal(nonce, zero, sizeof(nonce));
+    memset(nonce, 0, sizeof(nonce));
+    OK(hsm_operation_copy(operation, &copy));
+    for (int i = 0; i < 2; i++) {
+        len = sizeof(out);
+        OK(hsm_operation_update(i ? copy : operation, "text", 4, out, &len));
+        len = sizeof(out);
+        OK(hsm_operation_final(i ? copy : operation, out, &len));
+    }
+    assert_memory_equal(nonce, zero, sizeof(nonce));
+    hsm_operation_free(operation);
+    hsm_operation_free(copy);
+    OK(hsm_object_delete(session, key));
+}
+
 static void ccm_and_rsa_go_in_one_piece(void **state)
 {
     hsm_session *session = session_of(state);
@@ -205,6 +270,8 @@ int main(void)
         cmocka_unit_test(ciphertexts_are_those_of_openssl),
         cmocka_unit_test(gcm_with_a_nonce_of_the_node),
         cmocka_unit_test(gcm_holds_plaintext_and_takes_the_tag_apart),
+        cmocka_unit_test(gcm_in_parts_holds_nothing_back_for_a_tag_apart),
+        cmocka_unit_test(the_place_for_a_nonce_is_written_once),
         cmocka_unit_test(ccm_and_rsa_go_in_one_piece),
     };
     return cmocka_run_group_tests(tests, world_begin, world_end);

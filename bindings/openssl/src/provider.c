@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <strings.h>
 #include "async.h"
+#include "precedence.h"
 #include "connection.h"
 
 #define TIMEOUT_DEFAULT_MS 3000u
@@ -56,13 +57,17 @@ static const OSSL_ALGORITHM *query_operation(void *context, int operation, int *
         {OSSL_OP_SIGNATURE, SIGNATURE_ALGORITHMS},
         {OSSL_OP_ASYM_CIPHER, ASYM_CIPHER_ALGORITHMS},
         {OSSL_OP_KEYEXCH, EXCHANGE_ALGORITHMS},
+        {OSSL_OP_CIPHER, CIPHER_ALGORITHMS},
+        {OSSL_OP_MAC, MAC_ALGORITHMS},
         {OSSL_OP_DECODER, DECODER_ALGORITHMS},
         {OSSL_OP_ENCODER, ENCODER_ALGORITHMS},
         {OSSL_OP_STORE, STORE_ALGORITHMS},
     };
 
-    (void)context;
-    *no_cache = 0;
+    *no_cache = precedence_others_are_asked(operation);
+    if (*no_cache)
+        return NULL;
+    precedence_ask_others(context, operation);
     for (size_t i = 0; i < sizeof(OFFERED) / sizeof(OFFERED[0]); i++)
         if (OFFERED[i].operation == operation)
             return OFFERED[i].algorithms;
@@ -98,6 +103,10 @@ static void take_core_functions(struct provider *provider, const OSSL_DISPATCH *
         switch (in->function_id) {
         case OSSL_FUNC_CORE_GET_PARAMS:
             *core_get_params = OSSL_FUNC_core_get_params(in);
+            break;
+        case OSSL_FUNC_CORE_GET_LIBCTX: /* compared alone: it may be another build's of OpenSSL */
+            provider->is_of_process = (const void *)OSSL_FUNC_core_get_libctx(in)(provider->core) ==
+                                      (const void *)OSSL_LIB_CTX_get0_global_default();
             break;
         case OSSL_FUNC_CORE_NEW_ERROR:
             provider->new_error = OSSL_FUNC_core_new_error(in);

@@ -37,8 +37,10 @@ struct provider {
     OSSL_PROVIDER *default_provider; /* in it */
     char *config_path;               /* of openssl.cnf; NULL: what every program of the library takes */
     bool allow_import;
-    const char *bad_setting; /* what is wrong with openssl.cnf; NULL: nothing */
-    uint32_t timeout_ms;     /* of operations for which somebody waits */
+    const char *bad_setting;       /* what is wrong with openssl.cnf; NULL: nothing */
+    bool is_of_process;            /* activated in the library context of the whole process, as openssl.cnf does it */
+    _Atomic unsigned others_asked; /* bits by OSSL_OP_...: see precedence.c */
+    uint32_t timeout_ms;           /* of operations for which somebody waits */
     _Atomic(struct connection *) connection;
     _Atomic(struct async_queue *) async;
     OSSL_FUNC_core_new_error_fn *new_error;
@@ -62,4 +64,5 @@ const OSSL_ITEM *error_reasons(void);
 /* --- what is offered --- */
 
 extern const OSSL_ALGORITHM KEYMGMT_ALGORITHMS[], SIGNATURE_ALGORITHMS[], ASYM_CIPHER_ALGORITHMS[],
-    EXCHANGE_ALGORITHMS[], DECODER_ALGORITHMS[], ENCODER_ALGORITHMS[], STORE_ALGORITHMS[];
+    EXCHANGE_ALGORITHMS[], CIPHER_ALGORITHMS[], MAC_ALGORITHMS[], DECODER_ALGORITHMS[], ENCODER_ALGORITHMS[],
+    STORE_ALGORITHMS[];

@@ -24,6 +24,8 @@ static int open_checked(struct provider *provider, const char *text, struct stor
     struct uri uri;
 
     TRY(uri_parse(provider, text, &uri));
+    CHECK(provider, uri.object_class != HSM_CLASS_SECRET_KEY, REASON_UNSUPPORTED, "%s",
+          "OpenSSL's stores hold no secret keys: ciphers and MACs take them by the parameter hsm-key");
     *store = calloc(1, sizeof(**store));
     CHECK(provider, *store, HSM_OUT_OF_MEMORY, "%s", "");
     (*store)->provider = provider;

@@ -69,12 +69,15 @@ static int take_type(const struct provider *provider, const char *value, struct 
     static const struct {
         const char *name;
         uint64_t object_class;
-    } TYPES[] = {{"private", HSM_CLASS_PRIVATE_KEY}, {"public", HSM_CLASS_PUBLIC_KEY}, {"cert", HSM_CLASS_CERTIFICATE}};
+    } TYPES[] = {{"private", HSM_CLASS_PRIVATE_KEY},
+                 {"public", HSM_CLASS_PUBLIC_KEY},
+                 {"cert", HSM_CLASS_CERTIFICATE},
+                 {"secret", HSM_CLASS_SECRET_KEY}};
 
     for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++)
         if (strcmp(TYPES[i].name, value) == 0)
             uri->object_class = TYPES[i].object_class;
-    CHECK(provider, uri->object_class != 0, REASON_URI, "%s", "type is private, public or cert");
+    CHECK(provider, uri->object_class != 0, REASON_URI, "%s", "type is private, public, cert or secret");
     return 1;
 }
 

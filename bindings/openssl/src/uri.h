@@ -11,7 +11,7 @@ struct uri {
     size_t id_len;                 /* 0: any */
     bool by_object;                /* the object's own id, in `object` */
     hsm_key object;
-    uint64_t object_class; /* HSM_CLASS_...; 0: private keys, and certificates */
+    uint64_t object_class; /* HSM_CLASS_...; 0: private keys, and certificates; for hsm-key: secret keys */
 };
 
 /* Whether it is one of ours. */

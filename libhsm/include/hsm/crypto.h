@@ -200,6 +200,8 @@ enum {
 enum {
     HSM_OPERATION_HOLD_PLAINTEXT =
         1, /**< AES_GCM decryption: update gives out nothing, final gives all once the tag is verified */
+    HSM_OPERATION_TAG_APART = 2, /**< AES_GCM decryption: the tag comes by hsm_operation_final_tag, so that update holds
+                                    nothing back for it */
 };
 
 /**

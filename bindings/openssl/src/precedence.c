@@ -1,0 +1,63 @@
+/* Other providers come first. A program that asks for RSA or AES-256-GCM, and does not say of whom, gets the first that
+ * OpenSSL has met; and it meets them in the order in which they were activated. A machine whose openssl.cnf names this
+ * provider before `default` would have all its programs make their keys in the cluster, or fail.
+ *
+ * Therefore, when OpenSSL asks us for the first time what we have of an operation, we have it ask all the others first.
+ * That is done with OpenSSL's own means and in the library context of the whole process alone, which is the one that
+ * openssl.cnf is for; OpenSSL holds no lock while it asks. */
+#include "precedence.h"
+
+#include <openssl/crypto.h>
+#include <openssl/decoder.h>
+#include <openssl/encoder.h>
+#include <openssl/evp.h>
+
+/* Each has OpenSSL ask every provider for what it has; the callback is called for each method, and has no use here. */
+#define ASKING(type, all)                                                                                              \
+    static void pass_##type(type *method, void *argument)                                                              \
+    {                                                                                                                  \
+        (void)method;                                                                                                  \
+        (void)argument;                                                                                                \
+    }                                                                                                                  \
+    static void ask_##type(OSSL_LIB_CTX *library)                                                                      \
+    {                                                                                                                  \
+        all(library, pass_##type, NULL);                                                                               \
+    }
+
+ASKING(EVP_KEYMGMT, EVP_KEYMGMT_do_all_provided)
+ASKING(EVP_SIGNATURE, EVP_SIGNATURE_do_all_provided)
+ASKING(EVP_ASYM_CIPHER, EVP_ASYM_CIPHER_do_all_provided)
+ASKING(EVP_KEYEXCH, EVP_KEYEXCH_do_all_provided)
+ASKING(EVP_CIPHER, EVP_CIPHER_do_all_provided)
+ASKING(EVP_MAC, EVP_MAC_do_all_provided)
+ASKING(OSSL_DECODER, OSSL_DECODER_do_all_provided)
+ASKING(OSSL_ENCODER, OSSL_ENCODER_do_all_provided)
+
+static void (*const ASK[])(OSSL_LIB_CTX *library) = {
+    [OSSL_OP_KEYMGMT] = ask_EVP_KEYMGMT,         [OSSL_OP_SIGNATURE] = ask_EVP_SIGNATURE,
+    [OSSL_OP_ASYM_CIPHER] = ask_EVP_ASYM_CIPHER, [OSSL_OP_KEYEXCH] = ask_EVP_KEYEXCH,
+    [OSSL_OP_CIPHER] = ask_EVP_CIPHER,           [OSSL_OP_MAC] = ask_EVP_MAC,
+    [OSSL_OP_DECODER] = ask_OSSL_DECODER,        [OSSL_OP_ENCODER] = ask_OSSL_ENCODER,
+};
+
+/* Bits by operation, of this thread: while the others are asked OpenSSL asks us too. */
+static _Thread_local unsigned asking;
+
+bool precedence_others_are_asked(int operation)
+{
+    return (asking & 1u << operation) != 0;
+}
+
+void precedence_ask_others(struct provider *provider, int operation)
+{
+    const unsigned bit = 1u << operation;
+
+    if (!provider->is_of_process || (atomic_load(&provider->others_asked) & bit) != 0)
+        return;
+    if ((size_t)operation < sizeof(ASK) / sizeof(ASK[0]) && ASK[operation]) {
+        asking |= bit;
+        ASK[operation](OSSL_LIB_CTX_get0_global_default());
+        asking &= ~bit;
+    }
+    atomic_fetch_or(&provider->others_asked, bit);
+}
