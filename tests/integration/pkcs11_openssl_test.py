@@ -1,21 +1,14 @@
 """OpenSSL with the module, through the engine of libp11: the command, and web servers that serve TLS with a key of the
 token."""
-import contextlib
-import http.client
 import os
 import signal
-import ssl
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from fixture.cluster import Cluster
-from fixture.pkcs11 import MODULE, Token, daemon, free_port, not_sanitized
+from fixture.pkcs11 import MODULE, SERVER_ACCOUNT, Site, Token, daemon, not_sanitized
 
 ENGINE = {"PKCS11_MODULE_PATH": str(MODULE)}
-N_THREADS = 8
-SERVER_ACCOUNT = "www-data"
 
 NGINX = """
 user {account};
@@ -128,46 +121,9 @@ def two_nodes():
         yield token
 
 
-class Site:
-    """What a web server serves with a key of the token."""
-
-    def __init__(self, token):
-        self.port = free_port()
-        token.make_key("site")
-        self.certificate = make_certificate(token, "site")
-        self.context = ssl.create_default_context(cafile=self.certificate)
-
-    def get(self, _=None):
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=20)
-        with contextlib.closing(connection):
-            connection.request("GET", "/")
-            return connection.getresponse().read().decode()
-
-    def serves(self, n):
-        """So many visitors at once, each with a handshake of its own; returns what they were told."""
-        with ThreadPoolExecutor(N_THREADS) as threads:
-            return list(threads.map(self.get, range(n)))
-
-    def serves_while(self, change, seconds=0.6):
-        """Visitors see nothing of a change that happens meanwhile."""
-        deadline = time.monotonic() + seconds
-
-        def visit(_):
-            n = 0
-            while time.monotonic() < deadline or not changed:
-                self.get()
-                n += 1
-            return n
-
-        changed = []
-        with ThreadPoolExecutor(N_THREADS + 1) as threads:
-            visitors = [threads.submit(visit, None) for _ in range(N_THREADS)]
-            time.sleep(seconds / 4)
-            try:
-                change()
-            finally:
-                changed.append(True)
-            assert all(visitor.result() > 0 for visitor in visitors)
+def make_site(token):
+    token.make_key("site")
+    return Site(make_certificate(token, "site"))
 
 
 def nginx(token, site):
@@ -198,7 +154,7 @@ def serving(token, command, port, name):
 def test_nginx_serves_with_several_workers_through_reload_and_loss_of_a_node(two_nodes):
     token = two_nodes
     token.environment |= ENGINE
-    site = Site(token)
+    site = make_site(token)
     with serving(token, nginx(token, site), site.port, "nginx") as master:
         assert len(set(site.serves(100))) > 1  # workers
         site.serves_while(lambda: os.kill(master, signal.SIGHUP))
@@ -212,7 +168,7 @@ def test_nginx_serves_with_several_workers_through_reload_and_loss_of_a_node(two
 def test_apache_serves_with_several_processes_through_reload_and_loss_of_a_node(two_nodes, mpm):
     token = two_nodes
     token.environment |= ENGINE
-    site = Site(token)
+    site = make_site(token)
     command = apache(token, site, mpm)
     with serving(token, command, site.port, "apache"):
         assert set(site.serves(100)) == {"served\n"}
