@@ -16,7 +16,6 @@ www IN AAAA 2001:db8::1
 NAMED = """
 options {{
     directory "{folder}"; pid-file "{folder}/named.pid"; session-keyfile "{folder}/session.key"; managed-keys-directory "{folder}";
-    lock-file none;
     listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
     recursion no; dnssec-validation no; notify no; allow-transfer {{ 127.0.0.1; }};
 }};

@@ -37,6 +37,7 @@ ServerRoot {folder}
 ServerName localhost
 PidFile {pid_file}
 ErrorLog {log}
+LogLevel info
 User {account}
 Group {account}
 Listen 127.0.0.1:{port}
