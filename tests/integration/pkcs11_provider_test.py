@@ -209,6 +209,13 @@ def test_the_pin_is_taken_from_the_uri(token, of_pin):
     token.run("openssl", "req", "-x509", "-key", uri, "-subj", "/CN=x", "-out", "x.pem")
 
 
+def test_no_pin_is_needed_where_the_configuration_says_who_logs_in(token):
+    configure_provider(token, pin=False)
+    token.make_key("ca")
+    token.configure_login()
+    token.run("openssl", "req", "-x509", "-key", token.uri("ca", "private"), "-subj", "/CN=x", "-out", "x.pem")
+
+
 # --- servers ---
 
 @pytest.mark.parametrize("kind", ["EC:prime256v1", "rsa:2048"])
