@@ -107,7 +107,7 @@ def test_an_altered_signature_is_not_valid(token):
     signature[10] ^= 1
     token.write("sig", bytes(signature))
     assert "Invalid signature" in tool(token, "--verify", "--mechanism", "SHA256-RSA-PKCS", "--id", "01", "-i", data,
-                                       "--signature-file", "sig")
+                                       "--signature-file", "sig", status=None)  # OpenSC's was 0 once
 
 
 def test_an_edwards_key_signs_what_openssl_verifies(token):
