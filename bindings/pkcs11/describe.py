@@ -121,12 +121,12 @@ FUNCTIONS = {
     "C_VerifyMessage": "OPERATION_NOT_INITIALIZED", "C_VerifyMessageBegin": "OPERATION_NOT_INITIALIZED",
     "C_VerifyMessageNext": "OPERATION_NOT_INITIALIZED", "C_MessageVerifyFinal": "OPERATION_NOT_INITIALIZED"}.items()}
 
-# CKF_ names by their bits (PKCS#11 3.0, CK_MECHANISM_INFO), in the order of the standard.
+# CKF_ names by their bits (PKCS#11 3.2, CK_MECHANISM_INFO), in the order of the standard.
 FLAGS = {0x2: "MESSAGE_ENCRYPT", 0x4: "MESSAGE_DECRYPT", 0x8: "MESSAGE_SIGN", 0x10: "MESSAGE_VERIFY", 0x100: "ENCRYPT",
          0x200: "DECRYPT", 0x400: "DIGEST", 0x800: "SIGN", 0x1000: "SIGN_RECOVER", 0x2000: "VERIFY",
          0x4000: "VERIFY_RECOVER", 0x8000: "GENERATE", 0x10000: "GENERATE_KEY_PAIR", 0x20000: "WRAP", 0x40000: "UNWRAP",
          0x80000: "DERIVE", 0x100000: "EC_F_P", 0x200000: "EC_F_2M", 0x400000: "EC_ECPARAMETERS", 0x800000: "EC_NAMEDCURVE",
-         0x1000000: "EC_UNCOMPRESS", 0x2000000: "EC_COMPRESS"}
+         0x1000000: "EC_UNCOMPRESS", 0x2000000: "EC_COMPRESS", 0x10000000: "ENCAPSULATE", 0x20000000: "DECAPSULATE"}
 
 FUNCTION = re.compile(r"^[\w ]+?[ *](\w+)\([^;{]*\)\n\{\n(.*?)^\}", re.M | re.S)
 

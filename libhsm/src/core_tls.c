@@ -2,10 +2,10 @@
  * nothing from OpenSSL's configuration. */
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "core_internal.h"
+#include "protocol/pem.h"
 #include "protocol/secret.h"
 
 #define PEM_MAX 65536
@@ -43,13 +43,13 @@ status_code tls_read_files(struct core *core)
 
 /* --- settings --- */
 
-static status_code trust(SSL_CTX *tls, const char *pem)
+static status_code trust(OSSL_LIB_CTX *library, SSL_CTX *tls, const char *pem)
 {
     BIO *bio = BIO_new_mem_buf(pem, -1);
     X509 *certificate;
     unsigned n = 0;
 
-    while (bio && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+    while ((certificate = pem_read_certificate(bio, library))) {
         n += X509_STORE_add_cert(SSL_CTX_get_cert_store(tls), certificate) == 1;
         X509_free(certificate);
     }
@@ -63,7 +63,7 @@ static status_code identify(OSSL_LIB_CTX *library, SSL_CTX *tls, const char *cer
 {
     char reason[128];
     BIO *certificate_bio = BIO_new_mem_buf(certificate_pem, -1), *key_bio = BIO_new_mem_buf(key_pem, -1);
-    X509 *certificate = certificate_bio ? PEM_read_bio_X509(certificate_bio, NULL, NULL, NULL) : NULL;
+    X509 *certificate = pem_read_certificate(certificate_bio, library);
     EVP_PKEY *key = key_bio ? PEM_read_bio_PrivateKey_ex(key_bio, NULL, NULL, NULL, library, NULL) : NULL;
     bool ok =
         certificate && key && SSL_CTX_use_certificate(tls, certificate) == 1 && SSL_CTX_use_PrivateKey(tls, key) == 1;
@@ -91,7 +91,7 @@ static status_code make_tls(struct core *core)
     SSL_CTX_set_verify(core->tls, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_session_cache_mode(core->tls, SSL_SESS_CACHE_OFF);
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(core->tls), X509_V_FLAG_PARTIAL_CHAIN);
-    TRY(trust(core->tls, core->ca_pem));
+    TRY(trust(library, core->tls, core->ca_pem));
     return identify(library, core->tls, core->certificate_pem, core->key_pem);
 }
 

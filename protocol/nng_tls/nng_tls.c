@@ -8,9 +8,9 @@
 #include <nng/nng.h>
 #include <nng/supplemental/tls/engine.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <pthread.h>
 #include <string.h>
+#include "protocol/pem.h"
 
 #define HAS_PEER_NAMES_AND_PSK (NNG_MAJOR_VERSION > 1 || NNG_MINOR_VERSION >= 10)
 
@@ -300,7 +300,7 @@ static int config_ca_chain(nng_tls_engine_config *config, const char *certificat
 
     if (crl)
         return NNG_ENOTSUP;
-    while (bio && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+    while ((certificate = pem_read_certificate(bio, config->library))) {
         n += X509_STORE_add_cert(store, certificate) == 1;
         X509_free(certificate);
     }
@@ -313,7 +313,7 @@ static int config_own_cert(nng_tls_engine_config *config, const char *certificat
                            const char *password)
 {
     BIO *certificate_bio = BIO_new_mem_buf(certificate_pem, -1), *key_bio = BIO_new_mem_buf(key_pem, -1);
-    X509 *certificate = certificate_bio ? PEM_read_bio_X509(certificate_bio, NULL, NULL, NULL) : NULL;
+    X509 *certificate = pem_read_certificate(certificate_bio, config->library);
     EVP_PKEY *key =
         key_bio ? PEM_read_bio_PrivateKey_ex(key_bio, NULL, NULL, (void *)password, config->library, NULL) : NULL;
     bool ok = certificate && key && SSL_CTX_use_certificate(config->context, certificate) == 1 &&

@@ -112,7 +112,7 @@ CK_ULONG value_of(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, void *value, 
 CK_ULONG number_of(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 bool flag_of(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 
-#define RESULT_ROOM 4096
+#define RESULT_ROOM 8192
 
 /** A data object of this name. */
 CK_OBJECT_HANDLE labelled_data(CK_BBOOL token, const char *label);

@@ -1,43 +1,12 @@
 /* ML-KEM and ML-DSA (FIPS 203, FIPS 204) and the functions of PKCS#11 3.2: where the node's OpenSSL has them, compared
  * with that which the test runs with; where it does not (before 3.5), that they are refused. */
 #include "cryptoki_later.h"
-#include "pkcs11_fixture.h"
+#include "pkcs11_list_3_2.h"
 
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 
 #define ROOM 8192
-
-struct list_3_2 {
-    CK_FUNCTION_LIST_3_0 until_3_0;
-    CK_RV(*encapsulate)
-    (CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_ATTRIBUTE *, CK_ULONG, CK_BYTE *, CK_ULONG *,
-     CK_OBJECT_HANDLE *);
-    CK_RV(*decapsulate)
-    (CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_ATTRIBUTE *, CK_ULONG, CK_BYTE *, CK_ULONG,
-     CK_OBJECT_HANDLE *);
-    CK_RV (*verify_signature_init)(CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_BYTE *, CK_ULONG);
-    CK_RV (*verify_signature)(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG);
-    CK_RV (*verify_signature_update)(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG);
-    CK_RV (*verify_signature_final)(CK_SESSION_HANDLE);
-    CK_RV (*validation_flags)(CK_SESSION_HANDLE, CK_ULONG, CK_FLAGS *);
-    CK_RV (*async_complete)(CK_SESSION_HANDLE, CK_CHAR *, void *);
-    CK_RV (*async_get_id)(CK_SESSION_HANDLE, CK_CHAR *, CK_ULONG *);
-    CK_RV (*async_join)(CK_SESSION_HANDLE, CK_CHAR *, CK_ULONG, CK_BYTE *, CK_ULONG);
-    CK_RV(*wrap_authenticated)
-    (CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_OBJECT_HANDLE, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *);
-    CK_RV(*unwrap_authenticated)
-    (CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_BYTE *, CK_ULONG, CK_ATTRIBUTE *, CK_ULONG, CK_BYTE *,
-     CK_ULONG, CK_OBJECT_HANDLE *);
-};
-
-static const struct list_3_2 *list_3_2(void)
-{
-    CK_INTERFACE *found;
-
-    FINE(p11->C_GetInterface((CK_CHAR *)"PKCS 11", &(CK_VERSION){3, 2}, &found, CKF_INTERFACE_FORK_SAFE));
-    return found->pFunctionList;
-}
 
 static const struct {
     CK_ULONG set;
@@ -373,7 +342,11 @@ static void keys_in_no_form_are_refused(void **state)
     RV(CKR_TEMPLATE_INCOMPLETE, p11->C_CreateObject(session, no_set, 3, &key));
     RV(CKR_TEMPLATE_INCOMPLETE, p11->C_CreateObject(session, no_value, 3, &key));
     RV(CKR_TEMPLATE_INCOMPLETE, p11->C_CreateObject(session, no_public, 3, &key));
-    RV(CKR_ATTRIBUTE_VALUE_INVALID, p11->C_CreateObject(session, wrong_set, 4, &key));
+    static const CK_ULONG SETS[] = {0, 4, 44, 512, (CK_ULONG)-1}; /* those of FIPS 203 and 204 are none of PKCS#11 */
+    for (size_t i = 0; i < sizeof(SETS) / sizeof(SETS[0]); i++) {
+        wrong_set[2] = (CK_ATTRIBUTE)A_NUMBER(CKA_PARAMETER_SET, SETS[i]);
+        RV(CKR_ATTRIBUTE_VALUE_INVALID, p11->C_CreateObject(session, wrong_set, 4, &key));
+    }
     static const CK_ULONG LENS[] = {0, 1, 63, 65, 5000, ROOM, (CK_ULONG)-1};
     for (size_t i = 0; i < sizeof(LENS) / sizeof(LENS[0]); i++) {
         wrong[3].ulValueLen = LENS[i];

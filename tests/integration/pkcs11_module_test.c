@@ -209,7 +209,7 @@ static void interfaces_are_found_by_name_version_and_flags(void **state)
     assert_int_equal(n, 3);
     RV(CKR_ARGUMENTS_BAD, p11->C_GetInterfaceList(list, NULL));
     for (CK_ULONG i = 0; i < n; i++)
-        assert_string_equal(list[i].pInterfaceName, "PKCS 11");
+        assert_string_equal((char *)list[i].pInterfaceName, "PKCS 11");
     RV(CKR_ARGUMENTS_BAD, p11->C_GetInterface(name, &v3, NULL, 0));
     FINE(p11->C_GetInterface(NULL, NULL, &found, 0));
     assert_int_equal(((CK_VERSION *)found->pFunctionList)->major, 3);

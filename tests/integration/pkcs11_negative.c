@@ -3,10 +3,12 @@
 #include "pkcs11_negative.h"
 
 #include <stdio.h>
+#include "pkcs11_list_3_2.h"
 
 static const struct family *const FAMILIES[] = {
-    &SIGNATURE_FAMILY,     &MAC_FAMILY,        &CIPHER_FAMILY, &AEAD_FAMILY,     &WRAP_FAMILY,    &DERIVE_FAMILY,
-    &DERIVE_SIMPLE_FAMILY, &RSA_CIPHER_FAMILY, &DIGEST_FAMILY, &GENERATE_FAMILY, &FORGERY_FAMILY, &RECOVER_FAMILY};
+    &SIGNATURE_FAMILY, &MAC_FAMILY,           &CIPHER_FAMILY,     &AEAD_FAMILY,   &WRAP_FAMILY,
+    &DERIVE_FAMILY,    &DERIVE_SIMPLE_FAMILY, &RSA_CIPHER_FAMILY, &DIGEST_FAMILY, &GENERATE_FAMILY,
+    &FORGERY_FAMILY,   &RECOVER_FAMILY,       &ENCAPSULATE_FAMILY};
 #define N_FAMILIES (sizeof(FAMILIES) / sizeof(FAMILIES[0]))
 
 static const struct family *current;
@@ -71,6 +73,23 @@ static CK_RV try_derive(CK_SESSION_HANDLE in, CK_MECHANISM *mechanism, CK_OBJECT
     return p11->C_DeriveKey(in, mechanism, key, TEMPLATE(A_NUMBER(CKA_CLASS, object_class)), &made);
 }
 
+static CK_RV try_encapsulate(CK_SESSION_HANDLE in, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+{
+    CK_BYTE ciphertext[ROOM];
+    CK_ULONG len = sizeof(ciphertext);
+    CK_OBJECT_HANDLE made;
+
+    return list_3_2()->encapsulate(in, mechanism, key, NULL, 0, ciphertext, &len, &made);
+}
+
+static CK_RV try_decapsulate(CK_SESSION_HANDLE in, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+{
+    CK_BYTE ciphertext[768] = {0};
+    CK_OBJECT_HANDLE made;
+
+    return list_3_2()->decapsulate(in, mechanism, key, NULL, 0, ciphertext, sizeof(ciphertext), &made);
+}
+
 static CK_RV try_digest(CK_SESSION_HANDLE in, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
     (void)key;
@@ -107,6 +126,8 @@ static struct {
     {CKF_WRAP, try_wrap, CKR_WRAPPING_KEY_TYPE_INCONSISTENT, CKR_WRAPPING_KEY_HANDLE_INVALID},
     {CKF_UNWRAP, try_unwrap, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, CKR_UNWRAPPING_KEY_HANDLE_INVALID},
     {CKF_DERIVE, try_derive, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_HANDLE_INVALID},
+    {CKF_ENCAPSULATE, try_encapsulate, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_HANDLE_INVALID},
+    {CKF_DECAPSULATE, try_decapsulate, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, CKR_UNWRAPPING_KEY_HANDLE_INVALID},
     {CKF_DIGEST, try_digest, 0, 0},
     {CKF_GENERATE, try_generate, 0, 0},
     {CKF_GENERATE_KEY_PAIR, try_generate_pair, 0, 0},
@@ -154,7 +175,7 @@ static void check_parameters(const struct row *row, size_t use)
         ROW_RV(row, CKR_MECHANISM_PARAM_INVALID, try(use, MECHANISM_OF(row->type, longer, 5), key));
     }
     ROW_RV(row, CKR_MECHANISM_PARAM_INVALID, try(use, MECHANISM_OF(row->type, longer, (CK_ULONG)-1), key));
-    if (uses[use].use & (SIGNS | RECOVERS | ENCRYPTS | CKF_WRAP | CKF_DERIVE | CKF_DIGEST | CKF_GENERATE))
+    if (uses[use].use & (SIGNS | RECOVERS | ENCRYPTS | KEMS | CKF_WRAP | CKF_DERIVE | CKF_DIGEST | CKF_GENERATE))
         ROW_RV(row, CKR_OK, try(use, &good, key));
 }
 
@@ -174,7 +195,7 @@ static void check_keys(const struct row *row, size_t use)
         bool secrets = row->key == KEY_SECRET && (flag & CKF_DERIVE); /* any will do */
         bool agrees = row->key == KEY_EC && (flag & CKF_DERIVE) && kind == KEY_MONTGOMERY;
 
-        if (kind == row->key || kind == KEY_ML_DSA || agrees || (secrets && secret_len(kind)))
+        if (kind == row->key || kind == KEY_ML_DSA || kind == KEY_ML_KEM || agrees || (secrets && secret_len(kind)))
             continue;
         /* Keys that can agree at all say so first. */
         CK_FLAGS may = secret_len(kind) ? flag : flag & (kind == KEY_MONTGOMERY ? CKF_DERIVE : flag);

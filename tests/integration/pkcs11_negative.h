@@ -15,8 +15,20 @@
 #define RECOVERS (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER)
 #define ENCRYPTS (CKF_ENCRYPT | CKF_DECRYPT)
 #define WRAPS    (CKF_WRAP | CKF_UNWRAP)
+#define KEMS     (CKF_ENCAPSULATE | CKF_DECAPSULATE)
 
-enum key_kind { KEY_NONE, KEY_RSA, KEY_EC, KEY_EDWARDS, KEY_MONTGOMERY, KEY_ML_DSA, KEY_AES, KEY_DES3, KEY_SECRET };
+enum key_kind {
+    KEY_NONE,
+    KEY_RSA,
+    KEY_EC,
+    KEY_EDWARDS,
+    KEY_MONTGOMERY,
+    KEY_ML_DSA,
+    KEY_ML_KEM,
+    KEY_AES,
+    KEY_DES3,
+    KEY_SECRET
+};
 
 /* The first member of the rows of every family. */
 struct row {
@@ -61,7 +73,8 @@ struct family {
     }
 
 extern const struct family SIGNATURE_FAMILY, MAC_FAMILY, CIPHER_FAMILY, AEAD_FAMILY, RSA_CIPHER_FAMILY, WRAP_FAMILY,
-    DERIVE_FAMILY, DERIVE_SIMPLE_FAMILY, DIGEST_FAMILY, GENERATE_FAMILY, FORGERY_FAMILY, RECOVER_FAMILY;
+    DERIVE_FAMILY, DERIVE_SIMPLE_FAMILY, DIGEST_FAMILY, GENERATE_FAMILY, FORGERY_FAMILY, RECOVER_FAMILY,
+    ENCAPSULATE_FAMILY;
 
 /** Whether the token offers it: what depends on the node's OpenSSL may be missing. */
 bool is_offered(const struct row *row);

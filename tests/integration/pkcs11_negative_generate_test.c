@@ -233,23 +233,23 @@ static void pairs_of_unknown_parameter_sets_are_not_made(void **state)
 {
     static const CK_ULONG WRONG[] = {0, 4, 44, 768, (CK_ULONG)-1};
     CK_OBJECT_HANDLE key;
-    bool any = false;
 
     (void)state;
     for (size_t i = 0; i < N_ROWS; i++) {
         const struct generate_row *row = &ROWS[i];
 
-        if (!row->row.max || !is_offered(&row->row))
+        if (!row->row.max)
             continue;
-        any = true;
+        if (!is_offered(&row->row)) {
+            ROW_RV(&row->row, CKR_MECHANISM_INVALID, make_pair(row, TEMPLATE(A_NUMBER(CKA_PARAMETER_SET, 1)), &key));
+            continue;
+        }
         for (CK_ULONG set = 1; set <= 3; set++)
             ROW_RV(&row->row, CKR_OK, make_pair(row, TEMPLATE(A_NUMBER(CKA_PARAMETER_SET, set)), &key));
         for (size_t k = 0; k < sizeof(WRONG) / sizeof(WRONG[0]); k++)
             REFUSED(make_pair(row, TEMPLATE(A_NUMBER(CKA_PARAMETER_SET, WRONG[k])), &key));
         ROW_RV(&row->row, CKR_TEMPLATE_INCOMPLETE, make_pair(row, NULL, 0, &key));
     }
-    if (!any)
-        skip();
 }
 
 static const struct CMUnitTest TESTS[] = {

@@ -45,6 +45,7 @@ static const struct {
     [KEY_EDWARDS] = {CKK_EC_EDWARDS, 0, ED25519, sizeof(ED25519) - 1},
     [KEY_MONTGOMERY] = {CKK_EC_MONTGOMERY, 0, X25519, sizeof(X25519) - 1},
     [KEY_ML_DSA] = {CKK_ML_DSA, 0, NULL, 0},
+    [KEY_ML_KEM] = {CKK_ML_KEM, 0, NULL, 0},
     [KEY_AES] = {CKK_AES, 32, NULL, 0},
     [KEY_DES3] = {CKK_DES3, 24, NULL, 0},
     [KEY_SECRET] = {CKK_GENERIC_SECRET, 32, NULL, 0},
@@ -92,7 +93,9 @@ static void put_uses(struct template *template, CK_FLAGS uses, CK_FLAGS possible
                 {CKF_UNWRAP, CKA_UNWRAP},
                 {CKF_DERIVE, CKA_DERIVE},
                 {CKF_SIGN_RECOVER, CKA_SIGN_RECOVER},
-                {CKF_VERIFY_RECOVER, CKA_VERIFY_RECOVER}};
+                {CKF_VERIFY_RECOVER, CKA_VERIFY_RECOVER},
+                {CKF_ENCAPSULATE, CKA_ENCAPSULATE},
+                {CKF_DECAPSULATE, CKA_DECAPSULATE}};
     static const CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 
     for (size_t i = 0; i < sizeof(USES) / sizeof(USES[0]); i++)
@@ -188,30 +191,31 @@ CK_OBJECT_HANDLE import_secret(CK_KEY_TYPE type, const void *value, CK_ULONG len
     put(&template, CKA_VALUE, value, len);
     put(&template, CKA_EXTRACTABLE, &yes, sizeof(yes));
     put(&template, CKA_SENSITIVE, &no, sizeof(no));
-    put_uses(&template, uses, ~(CK_FLAGS)RECOVERS);
+    put_uses(&template, uses, ~(CK_FLAGS)(RECOVERS | KEMS));
     return create(&template);
 }
 
-/* OpenSSL's own keys of ML-DSA have no components that PKCS#11 would take: the node makes it. */
-static CK_OBJECT_HANDLE ml_dsa_key(bool public_half, CK_FLAGS uses)
+/* Those of OpenSSL before 3.5 do not exist: the node makes it. */
+static CK_OBJECT_HANDLE lattice_key(enum key_kind kind, bool public_half, CK_FLAGS uses)
 {
+    CK_MECHANISM_TYPE type = kind == KEY_ML_DSA ? CKM_ML_DSA_KEY_PAIR_GEN : CKM_ML_KEM_KEY_PAIR_GEN;
     struct template publics = {.n = 0}, privates = {.n = 0};
     CK_OBJECT_HANDLE public_key, private_key;
 
     put_number(&publics, CKA_PARAMETER_SET, 1);
-    put_uses(&publics, uses, CKF_VERIFY);
-    put_uses(&privates, uses, CKF_SIGN);
-    FINE(p11->C_GenerateKeyPair(session, MECHANISM(CKM_ML_DSA_KEY_PAIR_GEN), publics.attributes, publics.n,
-                                privates.attributes, privates.n, &public_key, &private_key));
+    put_uses(&publics, uses, kind == KEY_ML_DSA ? CKF_VERIFY : CKF_ENCAPSULATE);
+    put_uses(&privates, uses, kind == KEY_ML_DSA ? CKF_SIGN : CKF_DECAPSULATE);
+    FINE(p11->C_GenerateKeyPair(session, MECHANISM(type), publics.attributes, publics.n, privates.attributes,
+                                privates.n, &public_key, &private_key));
     return public_half ? public_key : private_key;
 }
 
 static CK_OBJECT_HANDLE make(enum key_kind kind, CK_FLAGS half, CK_FLAGS uses)
 {
-    bool public_half = half & (CKF_VERIFY | CKF_ENCRYPT | CKF_WRAP | CKF_VERIFY_RECOVER);
+    bool public_half = half & (CKF_VERIFY | CKF_ENCRYPT | CKF_WRAP | CKF_VERIFY_RECOVER | CKF_ENCAPSULATE);
 
-    if (kind == KEY_ML_DSA)
-        return ml_dsa_key(public_half, uses);
+    if (kind == KEY_ML_DSA || kind == KEY_ML_KEM)
+        return lattice_key(kind, public_half, uses);
     if (KINDS[kind].len)
         return import_secret(KINDS[kind].type, SECRET_VALUE, KINDS[kind].len, uses);
     return public_half ? import_public(kind, openssl_pair(kind), uses) : import_private(kind, openssl_pair(kind), uses);

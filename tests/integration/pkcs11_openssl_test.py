@@ -1,87 +1,17 @@
-"""OpenSSL with the module, through the engine of libp11: the command, and web servers that serve TLS with a key of the
-token."""
-import contextlib
-import http.client
-import os
-import signal
-import ssl
-import time
-from concurrent.futures import ThreadPoolExecutor
-
+"""OpenSSL's command with the module, through the engine of libp11."""
 import pytest
 
-from fixture.cluster import Cluster
-from fixture.pkcs11 import MODULE, Token, daemon, free_port, not_sanitized
-
-ENGINE = {"PKCS11_MODULE_PATH": str(MODULE)}
-N_THREADS = 8
-SERVER_ACCOUNT = "www-data"
-
-NGINX = """
-user {account};
-worker_processes 3;
-pid {pid_file};
-error_log {log} info;
-ssl_engine pkcs11;
-{environment}
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port} ssl;
-        ssl_certificate {certificate};
-        ssl_certificate_key "engine:pkcs11:{uri}";
-        ssl_session_cache off; ssl_session_tickets off; keepalive_timeout 0;
-        location / {{ return 200 "pid $pid\\n"; }}
-    }}
-}}
-"""
-
-APACHE = """
-ServerRoot {folder}
-ServerName localhost
-PidFile {pid_file}
-ErrorLog {log}
-User {account}
-Group {account}
-Listen 127.0.0.1:{port}
-LoadModule mpm_{mpm}_module {modules}/mod_mpm_{mpm}.so
-LoadModule authz_core_module {modules}/mod_authz_core.so
-LoadModule socache_shmcb_module {modules}/mod_socache_shmcb.so
-LoadModule dir_module {modules}/mod_dir.so
-LoadModule ssl_module {modules}/mod_ssl.so
-StartServers 3
-DocumentRoot {folder}/www
-SSLCryptoDevice pkcs11
-SSLSessionCache none
-SSLSessionTickets off
-KeepAlive off
-<VirtualHost *:{port}>
-    SSLEngine on
-    SSLCertificateFile {certificate}
-    SSLCertificateKeyFile "{uri}"
-</VirtualHost>
-"""
+from fixture.pkcs11 import ENGINE, certify_by_engine
 
 
 def openssl(token, *arguments, status=0):
     return token.run("openssl", *arguments, status=status, **ENGINE)
 
 
-def make_certificate(token, label):
-    openssl(token, "req", "-x509", "-engine", "pkcs11", "-keyform", "engine", "-key", token.uri(label, "private", pin=True),
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "2", "-out", f"{label}.pem")
-    return token.path(f"{label}.pem")
-
-
-# --- the command ---
-
 @pytest.mark.parametrize("kind", ["EC:prime256v1", "rsa:2048"])
 def test_a_certificate_is_signed_with_a_key_of_the_token(token, kind):
     token.make_key("ca", kind)
-    made = make_certificate(token, "ca")
+    made = certify_by_engine(token, "ca")
     assert "ca.pem: OK" in token.run("openssl", "verify", "-CAfile", made, made)
 
 
@@ -118,105 +48,3 @@ def test_the_pin_is_read_from_a_file(token):
     token.make_key("ca")
     openssl(token, "req", "-x509", "-engine", "pkcs11", "-keyform", "engine", "-key",
             f"{token.uri('ca', 'private')}?pin-source=file:{token.pin_file}", "-subj", "/CN=x", "-out", "x.pem")
-
-
-# --- web servers ---
-
-@pytest.fixture
-def two_nodes():
-    with Cluster(2) as made, Token(made) as token:
-        yield token
-
-
-class Site:
-    """What a web server serves with a key of the token."""
-
-    def __init__(self, token):
-        self.port = free_port()
-        token.make_key("site")
-        self.certificate = make_certificate(token, "site")
-        self.context = ssl.create_default_context(cafile=self.certificate)
-
-    def get(self, _=None):
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=20)
-        with contextlib.closing(connection):
-            connection.request("GET", "/")
-            return connection.getresponse().read().decode()
-
-    def serves(self, n):
-        """So many visitors at once, each with a handshake of its own; returns what they were told."""
-        with ThreadPoolExecutor(N_THREADS) as threads:
-            return list(threads.map(self.get, range(n)))
-
-    def serves_while(self, change, seconds=0.6):
-        """Visitors see nothing of a change that happens meanwhile."""
-        deadline = time.monotonic() + seconds
-
-        def visit(_):
-            n = 0
-            while time.monotonic() < deadline or not changed:
-                self.get()
-                n += 1
-            return n
-
-        changed = []
-        with ThreadPoolExecutor(N_THREADS + 1) as threads:
-            visitors = [threads.submit(visit, None) for _ in range(N_THREADS)]
-            time.sleep(seconds / 4)
-            try:
-                change()
-            finally:
-                changed.append(True)
-            assert all(visitor.result() > 0 for visitor in visitors)
-
-
-def nginx(token, site):
-    names = [name for name in token.environment if name != "HOME"] + list(ENGINE)
-    config = token.write("nginx.conf", NGINX.format(
-        account=SERVER_ACCOUNT, pid_file=token.path("nginx.pid"), log=token.path("nginx.log"), folder=token.folder, port=site.port,
-        certificate=site.certificate, uri=token.uri("site", "private", pin=True),
-        environment="\n".join(f"env {name};" for name in names)))
-    return ["nginx", "-c", config, "-e", token.path("nginx.log")]
-
-
-def apache(token, site, mpm):
-    token.path("www").mkdir()
-    token.path("www").joinpath("index.html").write_text("served\n")
-    config = token.write("apache.conf", APACHE.format(
-        account=SERVER_ACCOUNT, mpm=mpm, modules="/usr/lib/apache2/modules", pid_file=token.path("apache.pid"),
-        log=token.path("apache.log"), folder=token.folder, port=site.port, certificate=site.certificate,
-        uri=token.uri("site", "private", pin=True)))
-    return ["apache2", "-f", config]
-
-
-def serving(token, command, port, name):
-    token.give_to(SERVER_ACCOUNT)
-    return daemon(token, *command, port=port, pid_file=token.path(f"{name}.pid"), log_file=token.path(f"{name}.log"))
-
-
-@not_sanitized
-def test_nginx_serves_with_several_workers_through_reload_and_loss_of_a_node(two_nodes):
-    token = two_nodes
-    token.environment |= ENGINE
-    site = Site(token)
-    with serving(token, nginx(token, site), site.port, "nginx") as master:
-        assert len(set(site.serves(100))) > 1  # workers
-        site.serves_while(lambda: os.kill(master, signal.SIGHUP))
-        site.serves_while(token.cluster.nodes[0].stop)
-        site.serves_while(lambda: os.kill(master, signal.SIGHUP))
-    assert "[alert]" not in token.path("nginx.log").read_text()
-
-
-@not_sanitized
-@pytest.mark.parametrize("mpm", ["event", "prefork"])
-def test_apache_serves_with_several_processes_through_reload_and_loss_of_a_node(two_nodes, mpm):
-    token = two_nodes
-    token.environment |= ENGINE
-    site = Site(token)
-    command = apache(token, site, mpm)
-    with serving(token, command, site.port, "apache"):
-        assert set(site.serves(100)) == {"served\n"}
-        site.serves_while(lambda: token.run(*command, "-k", "graceful"))
-        site.serves_while(token.cluster.nodes[0].stop)
-        site.serves_while(lambda: token.run(*command, "-k", "graceful"))
-    assert "exit signal" not in token.path("apache.log").read_text()

@@ -20,6 +20,7 @@ struct template_made {
     size_t n_claims;
     bool claims_secret; /* one of them can be compared only with what VALUE of a key holds */
     bool nothing;       /* TEMPLATE_FIND: no object can have all that was asked for */
+    bool settled;       /* the parameter set is the cluster's number, no more the standard's (template_settle) */
 };
 
 #define TEMPLATE_INIT                                                                                                  \

@@ -15,13 +15,14 @@ enum output_rule {
     OUTPUT_MODULUS,      /* as long as the RSA modulus; decrypting: at most that */
     OUTPUT_ECDSA,        /* twice the length of the group's order */
     OUTPUT_EDDSA,        /* 64 or 114 bytes, by the curve */
+    OUTPUT_ML_DSA,       /* by the parameter set */
     OUTPUT_MAC,          /* tag_len of the mechanism, else of the hash, else 16 */
     OUTPUT_SAME,         /* as long as the input */
     OUTPUT_PADDED,       /* the next whole block; decrypting: at most as long as the input */
     OUTPUT_TAGGED,       /* and the tag behind */
     OUTPUT_NONCE_TAGGED, /* the nonce in front, and the tag behind (CKM_CLOUDHSM_AES_GCM) */
     OUTPUT_DIGEST,       /* of the hash */
-    OUTPUT_ASK,          /* the library knows or asks a node (ML-DSA, key wrapping) */
+    OUTPUT_ASK,          /* the library knows or asks a node (key wrapping) */
 };
 
 struct mechanism;

@@ -36,15 +36,25 @@ CK_RV operation_active(struct session *session, enum operation_kind kind, struct
 
 /* --- lengths --- */
 
-/* More than any signature of ML-DSA, and than what key wrapping adds to its input. */
+/* More than what key wrapping adds to its input. */
 #define ASKED_MAX 8192
 
-static size_t signature_len_of_curve(const hsm_attributes *facts, enum output_rule rule)
+/* FIPS 204, table 2. */
+static size_t signature_len_of_set(uint64_t parameter_set)
+{
+    return parameter_set == 44 ? 2420 : parameter_set == 65 ? 3309 : 4627;
+}
+
+static size_t signature_len(const hsm_attributes *facts, enum output_rule rule)
 {
     size_t oid_len;
     const uint8_t *oid = hsm_attributes_bytes(facts, HSM_ATTR_EC_PARAMS, &oid_len);
     uint32_t curve = oid ? hsm_curve_by_oid(oid, oid_len) : 0;
 
+    if (rule == OUTPUT_MODULUS)
+        return (hsm_attributes_uint(facts, HSM_ATTR_MODULUS_BITS, 0) + 7) / 8;
+    if (rule == OUTPUT_ML_DSA)
+        return signature_len_of_set(hsm_attributes_uint(facts, HSM_ATTR_PARAMETER_SET, 0));
     if (rule == OUTPUT_EDDSA)
         return curve == HSM_CURVE_ED448 ? 114 : 64;
     return 2 * ((hsm_curve_bits(curve) + 7) / 8);
@@ -56,12 +66,7 @@ static CK_RV output_of_key(struct session *session, const struct operation *oper
     struct object_facts *facts;
 
     TRY(object_facts(session, &operation->key, &facts));
-    const hsm_attributes *attributes = object_facts_attributes(facts);
-
-    if (rule == OUTPUT_MODULUS)
-        *len = (hsm_attributes_uint(attributes, HSM_ATTR_MODULUS_BITS, 0) + 7) / 8;
-    else
-        *len = signature_len_of_curve(attributes, rule);
+    *len = signature_len(object_facts_attributes(facts), rule);
     object_facts_release(&facts);
     return CKR_OK;
 }
@@ -98,6 +103,7 @@ CK_RV operation_output(struct session *session, struct operation *operation, boo
         return output_of_key(session, operation, rule, output_len);
     case OUTPUT_ECDSA:
     case OUTPUT_EDDSA:
+    case OUTPUT_ML_DSA:
         return output_of_key(session, operation, rule, output_len);
     case OUTPUT_MAC:
         *output_len = tag_len(mechanism);

@@ -202,18 +202,17 @@ static CK_RV add_all(const CK_ATTRIBUTE *given, CK_ULONG n, enum template_use us
 
 CK_RV template_settle(struct template_made *made, uint32_t hsm_key_type)
 {
-    for (size_t i = 0; i < made->n; i++) {
-        hsm_attribute *attribute = &made->attributes[i];
+    uint64_t given = template_uint(made, HSM_ATTR_PARAMETER_SET, 0);
 
-        uint64_t given = template_uint(made, HSM_ATTR_PARAMETER_SET, 0);
-
-        if (attribute->type != HSM_ATTR_PARAMETER_SET || parameter_set_of(given) != CK_UNAVAILABLE_INFORMATION)
-            continue; /* another one, or settled already */
+    for (size_t i = 0; i < made->n && !made->settled; i++) {
+        if (made->attributes[i].type != HSM_ATTR_PARAMETER_SET)
+            continue;
         uint64_t set = hsm_parameter_set_of(hsm_key_type, given);
 
         CHECK(set != 0, CKR_ATTRIBUTE_VALUE_INVALID);
-        TRY(template_put_uint(made, set, attribute));
+        TRY(template_put_uint(made, set, &made->attributes[i]));
     }
+    made->settled = true;
     return CKR_OK;
 }
 
