@@ -96,8 +96,10 @@ def test_the_command_computes_macs_with_a_key_of_the_cluster(openssl, order):
     assert openssl.mac("GMAC", *aes, *nonce) == openssl.mac("GMAC", "-cipher", "AES-256-GCM", *nonce, *bytes_of, provider="")
 
 
-def test_the_command_can_load_the_provider_itself(openssl):
-    plain = {"OPENSSL_CONF": "/dev/null"}
+@pytest.mark.parametrize("transport", ["direct", "nng"])
+def test_the_command_can_load_the_provider_alone(openssl, transport):
+    """libhsm's TLS has no use for what the program's OpenSSL can do."""
+    plain = {"OPENSSL_CONF": "/dev/null", "HSM_CONFIG": str(openssl.client(f"{transport}.yaml", transport=transport))}
     assert openssl.run("mac", "-provider", "hsm", "-propquery", "provider=hsm", "-digest", "SHA256", "-macopt", KEY, "-in",
                            "message", "HMAC", **plain).strip() == EXPECTED
 
@@ -125,13 +127,15 @@ SETTINGS = {"every byte": "random = HSM-RANDOM", "the seed": "seed = HSM-RANDOM"
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS.keys())
 @pytest.mark.parametrize("order", [("default", "hsm"), ("hsm", "default")], ids=["last", "first"])
-def test_random_bytes_come_from_a_node(openssl, setting, order):
+@pytest.mark.parametrize("transport", ["direct", "nng"])
+def test_random_bytes_come_from_a_node(openssl, setting, order, transport):
     openssl.configure(*order, random=setting)
-    made = {openssl.run("rand", "-hex", "32").strip() for _ in range(2)}
+    client = {"HSM_CONFIG": str(openssl.client(f"{transport}.yaml", transport=transport))}
+    made = {openssl.run("rand", "-hex", "32", **client).strip() for _ in range(2)}
     assert len(made) == 2 and all(re.fullmatch("[0-9a-f]{64}", one) for one in made)
-    assert len(openssl.run("rand", "-hex", "200000").strip()) == 400000
+    assert len(openssl.run("rand", "-hex", "200000", **client).strip()) == 400000
     # Whatever else needs random bytes, and what reaches the cluster for a key meanwhile.
-    assert "PRIVATE KEY" in openssl.run("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    assert "PRIVATE KEY" in openssl.run("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", **client)
     assert openssl.mac("HMAC", "-digest", "SHA256", "-macopt", KEY) == EXPECTED
 
 
