@@ -1,5 +1,6 @@
 /* The provider in openssl.cnf changes nothing for programs that do not ask for it, wherever it stands there: before
  * OpenSSL's own or behind. Needs no cluster, and would fail if anything tried to reach one. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -125,6 +126,47 @@ KIND(EVP_ASYM_CIPHER, "RSA")
 KIND(EVP_KEYEXCH, "ECDH")
 KIND(EVP_CIPHER, "AES-256-GCM")
 KIND(EVP_MAC, "HMAC")
+
+/* --- many threads --- */
+
+#define N_THREADS 8
+
+static pthread_barrier_t barrier;
+
+static void *fetch_in_thread(void *argument)
+{
+    (void)argument;
+    pthread_barrier_wait(&barrier);
+    EVP_KEYMGMT *key_management = EVP_KEYMGMT_fetch(NULL, "RSA", NULL);
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL),
+               *ours = EVP_CIPHER_fetch(NULL, "AES-256-GCM", "provider=" OURS);
+
+    MUST(key_management && cipher && ours);
+    MUST(strcmp(OSSL_PROVIDER_get0_name(EVP_KEYMGMT_get0_provider(key_management)), DEFAULT) == 0);
+    MUST(strcmp(OSSL_PROVIDER_get0_name(EVP_CIPHER_get0_provider(cipher)), DEFAULT) == 0);
+    EVP_KEYMGMT_free(key_management);
+    EVP_CIPHER_free(cipher);
+    EVP_CIPHER_free(ours);
+    return NULL;
+}
+
+static void all_at_once(void)
+{
+    pthread_t threads[N_THREADS];
+
+    MUST(pthread_barrier_init(&barrier, NULL, N_THREADS) == 0);
+    for (size_t i = 0; i < N_THREADS; i++)
+        MUST(pthread_create(&threads[i], NULL, fetch_in_thread, NULL) == 0);
+    for (size_t i = 0; i < N_THREADS; i++)
+        MUST(pthread_join(threads[i], NULL) == 0);
+}
+
+static void threads_may_all_begin_at_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        in_child(all_at_once);
+}
 
 /* --- what programs do --- */
 
@@ -315,6 +357,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(EVP_KEYEXCH_is_openssls_unless_ours_is_asked_for),
         cmocka_unit_test(EVP_CIPHER_is_openssls_unless_ours_is_asked_for),
         cmocka_unit_test(EVP_MAC_is_openssls_unless_ours_is_asked_for),
+        cmocka_unit_test(threads_may_all_begin_at_once),
         cmocka_unit_test(programs_notice_nothing),
         cmocka_unit_test(other_library_contexts_work),
     };

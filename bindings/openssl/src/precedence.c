@@ -43,21 +43,27 @@ static void (*const ASK[])(OSSL_LIB_CTX *library) = {
 /* Bits by operation, of this thread: while the others are asked OpenSSL asks us too. */
 static _Thread_local unsigned asking;
 
+/* 0: only we have such methods, or nobody has. */
+static unsigned bit_of(int operation)
+{
+    bool shared = operation > 0 && (size_t)operation < sizeof(ASK) / sizeof(ASK[0]) && ASK[operation];
+
+    return shared ? 1u << operation : 0;
+}
+
 bool precedence_others_are_asked(int operation)
 {
-    return (asking & 1u << operation) != 0;
+    return (asking & bit_of(operation)) != 0;
 }
 
 void precedence_ask_others(struct provider *provider, int operation)
 {
-    const unsigned bit = 1u << operation;
+    const unsigned bit = bit_of(operation);
 
-    if (!provider->is_of_process || (atomic_load(&provider->others_asked) & bit) != 0)
+    if (!provider->is_of_process || bit == 0 || (atomic_load(&provider->others_asked) & bit) != 0)
         return;
-    if ((size_t)operation < sizeof(ASK) / sizeof(ASK[0]) && ASK[operation]) {
-        asking |= bit;
-        ASK[operation](OSSL_LIB_CTX_get0_global_default());
-        asking &= ~bit;
-    }
+    asking |= bit;
+    ASK[operation](OSSL_LIB_CTX_get0_global_default());
+    asking &= ~bit;
     atomic_fetch_or(&provider->others_asked, bit);
 }
