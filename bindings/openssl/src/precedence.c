@@ -40,8 +40,28 @@ static void (*const ASK[])(OSSL_LIB_CTX *library) = {
     [OSSL_OP_DECODER] = ask_OSSL_DECODER,        [OSSL_OP_ENCODER] = ask_OSSL_ENCODER,
 };
 
-/* Bits by operation, of this thread: while the others are asked OpenSSL asks us too. */
-static _Thread_local unsigned asking;
+/* The operations that this thread asks the others for, as bits: OpenSSL asks us too meanwhile. A key of pthread rather
+ * than a thread-local variable, whose blocks outlive a module that is unloaded. */
+static unsigned asked_here(const struct provider *provider)
+{
+    return (unsigned)(uintptr_t)pthread_getspecific(provider->asking);
+}
+
+static void set_asked_here(const struct provider *provider, unsigned bits)
+{
+    pthread_setspecific(provider->asking, (void *)(uintptr_t)bits);
+}
+
+void precedence_begin(struct provider *provider)
+{
+    provider->goes_last = pthread_key_create(&provider->asking, NULL) == 0;
+}
+
+void precedence_end(struct provider *provider)
+{
+    if (provider->goes_last)
+        pthread_key_delete(provider->asking);
+}
 
 /* 0: only we have such methods, or nobody has. */
 static unsigned bit_of(int operation)
@@ -51,19 +71,19 @@ static unsigned bit_of(int operation)
     return shared ? 1u << operation : 0;
 }
 
-bool precedence_others_are_asked(int operation)
+bool precedence_others_are_asked(const struct provider *provider, int operation)
 {
-    return (asking & bit_of(operation)) != 0;
+    return provider->goes_last && (asked_here(provider) & bit_of(operation)) != 0;
 }
 
 void precedence_ask_others(struct provider *provider, int operation)
 {
     const unsigned bit = bit_of(operation);
 
-    if (!provider->is_of_process || bit == 0 || (atomic_load(&provider->others_asked) & bit) != 0)
+    if (!provider->goes_last || bit == 0 || (atomic_load(&provider->others_asked) & bit) != 0)
         return;
-    asking |= bit;
+    set_asked_here(provider, asked_here(provider) | bit);
     ASK[operation](OSSL_LIB_CTX_get0_global_default());
-    asking &= ~bit;
+    set_asked_here(provider, asked_here(provider) & ~bit);
     atomic_fetch_or(&provider->others_asked, bit);
 }

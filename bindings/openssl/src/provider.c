@@ -65,7 +65,7 @@ static const OSSL_ALGORITHM *query_operation(void *context, int operation, int *
         {OSSL_OP_STORE, STORE_ALGORITHMS},
     };
 
-    *no_cache = precedence_others_are_asked(operation);
+    *no_cache = precedence_others_are_asked(context, operation);
     if (*no_cache)
         return NULL;
     precedence_ask_others(context, operation);
@@ -90,6 +90,7 @@ static void provider_free(void *context)
 
     async_close(provider);
     connection_close(provider);
+    precedence_end(provider);
     if (provider->default_provider)
         OSSL_PROVIDER_unload(provider->default_provider);
     OSSL_LIB_CTX_free(provider->library);
@@ -106,8 +107,9 @@ static void take_core_functions(struct provider *provider, const OSSL_DISPATCH *
             *core_get_params = OSSL_FUNC_core_get_params(in);
             break;
         case OSSL_FUNC_CORE_GET_LIBCTX: /* compared alone: it may be another build's of OpenSSL */
-            provider->is_of_process = (const void *)OSSL_FUNC_core_get_libctx(in)(provider->core) ==
-                                      (const void *)OSSL_LIB_CTX_get0_global_default();
+            if ((const void *)OSSL_FUNC_core_get_libctx(in)(provider->core) ==
+                (const void *)OSSL_LIB_CTX_get0_global_default())
+                precedence_begin(provider);
             break;
         case OSSL_FUNC_CORE_NEW_ERROR:
             provider->new_error = OSSL_FUNC_core_new_error(in);

@@ -8,6 +8,7 @@
 
 #include <openssl/core.h>
 #include <openssl/core_dispatch.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,10 +38,11 @@ struct provider {
     OSSL_PROVIDER *default_provider; /* in it */
     char *config_path;               /* of openssl.cnf; NULL: what every program of the library takes */
     bool allow_import;
-    const char *bad_setting;       /* what is wrong with openssl.cnf; NULL: nothing */
-    bool is_of_process;            /* activated in the library context of the whole process, as openssl.cnf does it */
-    _Atomic unsigned others_asked; /* bits by OSSL_OP_...: see precedence.c */
-    uint32_t timeout_ms;           /* of operations for which somebody waits */
+    const char *bad_setting; /* what is wrong with openssl.cnf; NULL: nothing */
+    bool goes_last;          /* see precedence.c, as for the next two */
+    pthread_key_t asking;
+    _Atomic unsigned others_asked;
+    uint32_t timeout_ms; /* of operations for which somebody waits */
     _Atomic(struct connection *) connection;
     _Atomic(struct async_queue *) async;
     OSSL_FUNC_core_new_error_fn *new_error;
