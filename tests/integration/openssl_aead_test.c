@@ -388,6 +388,35 @@ static void absurd_calls_are_refused(void **state)
     ERR_clear_error();
 }
 
+static void all_nodes(const struct world *world, int signal)
+{
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(kill(world->nodes[i].pid, signal), 0);
+}
+
+static void an_update_that_no_node_answered_can_be_repeated(void **state)
+{
+    const struct world *world = *state;
+    uint8_t data[100] = "a text", ours[100], theirs[100], tag[16], their_tag[16];
+    struct text text = text_of("AES-256-GCM", 12, 16, data, sizeof(data));
+    int len;
+
+    EVP_CIPHER_CTX *context = context_of(&text, true, 1, NONCE, NULL);
+    give_aad(context, &text, 50);
+    run(context, data, 33, 33, ours);
+    all_nodes(world, SIGSTOP);
+    int result = EVP_CipherUpdate(context, ours + 33, &len, data + 33, 67);
+    all_nodes(world, SIGCONT);
+    REFUSED("no node answered in time", result);
+    run(context, data + 33, 67, 67, ours + 33);
+    WORKS(EVP_CipherFinal_ex(context, ours, &len));
+    WORKS(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, tag));
+    EVP_CIPHER_CTX_free(context);
+    seal(&text, false, 100, theirs, their_tag);
+    assert_memory_equal(ours, theirs, 100);
+    assert_memory_equal(tag, their_tag, 16);
+}
+
 /* The last: it takes a node away. */
 static void a_stream_survives_a_node_killed_in_its_middle(void **state)
 {
@@ -412,11 +441,17 @@ static void a_stream_survives_a_node_killed_in_its_middle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gcm_is_that_of_openssl),   cmocka_unit_test(gcm_with_other_nonces_goes_in_one_piece),
-        cmocka_unit_test(ccm_is_that_of_openssl),   cmocka_unit_test(a_wrong_tag_is_refused),
-        cmocka_unit_test(a_tag_may_come_last),      cmocka_unit_test(a_node_makes_the_nonce_when_none_is_given),
-        cmocka_unit_test(a_nonce_serves_once),      cmocka_unit_test(a_text_goes_on_in_a_copy),
-        cmocka_unit_test(absurd_calls_are_refused), cmocka_unit_test(a_stream_survives_a_node_killed_in_its_middle),
+        cmocka_unit_test(gcm_is_that_of_openssl),
+        cmocka_unit_test(gcm_with_other_nonces_goes_in_one_piece),
+        cmocka_unit_test(ccm_is_that_of_openssl),
+        cmocka_unit_test(a_wrong_tag_is_refused),
+        cmocka_unit_test(a_tag_may_come_last),
+        cmocka_unit_test(a_node_makes_the_nonce_when_none_is_given),
+        cmocka_unit_test(a_nonce_serves_once),
+        cmocka_unit_test(a_text_goes_on_in_a_copy),
+        cmocka_unit_test(absurd_calls_are_refused),
+        cmocka_unit_test(an_update_that_no_node_answered_can_be_repeated),
+        cmocka_unit_test(a_stream_survives_a_node_killed_in_its_middle),
     };
     return cmocka_run_group_tests(tests, begin, openssl_end);
 }

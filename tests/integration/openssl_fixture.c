@@ -18,7 +18,8 @@ static void write_client_config(const struct world *world)
     write_file(path, USER_PASSWORD, strlen(USER_PASSWORD));
     snprintf(text, sizeof(text),
              "{\"nodes\": [\"%s\", \"%s\"], \"ca-file\": \"%s/ca.pem\", \"certificate-file\": \"%s/client.pem\",\n"
-             " \"key-file\": \"%s/client.key\", \"user\": \"%s\", \"password-file\": \"%s\"}\n",
+             " \"key-file\": \"%s/client.key\", \"user\": \"%s\", \"password-file\": \"%s\",\n"
+             " \"timeout-ms\": 5000}\n",
              world->nodes[0].url, world->nodes[1].url, world->folder, world->folder, world->folder, USER, path);
     snprintf(path, sizeof(path), "%s/hsm.yaml", world->folder);
     write_file(path, text, strlen(text));

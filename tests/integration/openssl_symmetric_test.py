@@ -114,6 +114,13 @@ def test_the_command_says_why_a_mac_fails(openssl):
     assert "named by the parameter hsm-key" in told
 
 
+def test_enc_has_no_way_to_name_a_key(openssl):
+    openssl.configure()
+    told = openssl.run("enc", "-aes-256-cbc", "-propquery", "provider=hsm", "-K", "00" * 32, "-iv", "00" * 16, "-in", "message",
+                       status=1)
+    assert "named by the parameter hsm-key" in told
+
+
 def test_a_store_has_no_secret_keys(openssl):
     openssl.configure()
     told = openssl.run("storeutl", "hsm:label=the%20aes;type=secret", status=1)
