@@ -3,6 +3,7 @@
 
 #include <openssl/core_names.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 static const uint8_t VALUE[32] = "a key of thirty-two bytes, known";
 static const uint8_t NONCE[64] = "a nonce, of which as many bytes are taken as a test has use for";
@@ -388,10 +389,22 @@ static void absurd_calls_are_refused(void **state)
     ERR_clear_error();
 }
 
-static void all_nodes(const struct world *world, int signal)
+/* A signal has not reached all threads of a process when kill returns: waits until it has stopped. */
+static void stop_nodes(const struct world *world)
+{
+    for (size_t i = 0; i < 2; i++) {
+        int status = 0;
+
+        assert_int_equal(kill(world->nodes[i].pid, SIGSTOP), 0);
+        assert_int_equal(waitpid(world->nodes[i].pid, &status, WUNTRACED), world->nodes[i].pid);
+        assert_true(WIFSTOPPED(status));
+    }
+}
+
+static void continue_nodes(const struct world *world)
 {
     for (size_t i = 0; i < 2; i++)
-        assert_int_equal(kill(world->nodes[i].pid, signal), 0);
+        assert_int_equal(kill(world->nodes[i].pid, SIGCONT), 0);
 }
 
 static void an_update_that_no_node_answered_can_be_repeated(void **state)
@@ -404,9 +417,9 @@ static void an_update_that_no_node_answered_can_be_repeated(void **state)
     EVP_CIPHER_CTX *context = context_of(&text, true, 1, NONCE, NULL);
     give_aad(context, &text, 50);
     run(context, data, 33, 33, ours);
-    all_nodes(world, SIGSTOP);
+    stop_nodes(world);
     int result = EVP_CipherUpdate(context, ours + 33, &len, data + 33, 67);
-    all_nodes(world, SIGCONT);
+    continue_nodes(world);
     REFUSED("no node answered in time", result);
     run(context, data + 33, 67, 67, ours + 33);
     WORKS(EVP_CipherFinal_ex(context, ours, &len));
