@@ -414,13 +414,23 @@ static void an_update_that_no_node_answered_can_be_repeated(void **state)
     struct text text = text_of("AES-256-GCM", 12, 16, data, sizeof(data));
     int len;
 
-    EVP_CIPHER_CTX *context = context_of(&text, true, 1, NONCE, NULL);
+    EVP_CIPHER_CTX *context = context_of(&text, true, 1, NONCE, NULL), *copy = EVP_CIPHER_CTX_new();
+    EVP_CIPHER_CTX *without = context_of(&text, true, 1, NULL, NULL);
     give_aad(context, &text, 50);
     run(context, data, 33, 33, ours);
     stop_nodes(world);
     int result = EVP_CipherUpdate(context, ours + 33, &len, data + 33, 67);
+    int result_without = EVP_CipherUpdate(without, theirs, &len, data, 100);
     continue_nodes(world);
     REFUSED("no node answered in time", result);
+    assert_int_equal(result_without, 0);
+
+    /* A nonce that is still to be made is made for one context alone. */
+    REFUSED("still to be made", EVP_CIPHER_CTX_copy(copy, without));
+    run(without, data, 100, 100, theirs);
+    WORKS(EVP_CIPHER_CTX_copy(copy, without));
+    EVP_CIPHER_CTX_free(without);
+    EVP_CIPHER_CTX_free(copy);
     run(context, data + 33, 67, 67, ours + 33);
     WORKS(EVP_CipherFinal_ex(context, ours, &len));
     WORKS(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, 16, tag));
