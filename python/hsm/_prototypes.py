@@ -77,6 +77,7 @@ PROTOTYPES = {
     "hsm_login_kept": (STATUS, HANDLE, TEXT, DATA, c_size_t),
     "hsm_login_default": (STATUS, HANDLE),
     "hsm_login_prepare": (STATUS, HANDLE),
+    "hsm_session_set_timeout": (STATUS, HANDLE, c_uint32),
     "hsm_logout": (STATUS, HANDLE),
     "hsm_session_login_info": (STATUS, HANDLE, POINTER(LoginInfo)),
     "hsm_login_forget": (STATUS, HANDLE),

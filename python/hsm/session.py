@@ -60,6 +60,10 @@ class Session(ObjectCalls, CryptoCalls, Administration, Backups, Quorum, Referen
         fork by itself. Does not reach the network."""
         check(lib.hsm_login_prepare(self._handle))
 
+    def set_timeout(self, timeout_ms: int) -> None:
+        """How long calls on this session may take, in place of the setting timeout-ms; 0: the setting."""
+        check(lib.hsm_session_set_timeout(self._handle, timeout_ms))
+
     def authenticate(self, key: Key, password: Union[str, Bytes], state: Bytes = b"", signature: Bytes = b"") -> None:
         """The user's password for one use of a key whose ALWAYS_AUTHENTICATE is true, within two minutes; state and
         signature of Cluster.login_challenge for users with a second factor. LoginFailed; UserLocked."""
