@@ -91,6 +91,39 @@ static void a_login_that_is_kept_is_renewed_until_its_logout(void **state)
     assert_int_equal(atomic_load(&n_logins), 1);
 }
 
+/* --- time limits --- */
+
+static uint32_t seen_timeout_ms;
+
+static status_code node_that_looks_at_the_time(const struct core_request *request, struct values *answer)
+{
+    static uint8_t byte;
+
+    seen_timeout_ms = request->timeout_ms;
+    if (!fake_login(request, answer))
+        values_put_bytes(answer, FIELD_OUTPUT, slice_of(&byte, 1));
+    return STATUS_OK;
+}
+
+static void calls_take_no_longer_than_their_session_allows(void **state)
+{
+    uint8_t byte;
+
+    (void)state;
+    fake_answer = node_that_looks_at_the_time;
+    assert_int_equal(hsm_session_set_timeout(session, 250), HSM_OK);
+    assert_int_equal(hsm_random(session, &byte, 1), HSM_OK);
+    assert_int_equal(seen_timeout_ms, 250);
+    assert_int_equal(hsm_login(session, "tester", "password", 8), HSM_OK);
+    assert_int_equal(seen_timeout_ms, 250);
+    assert_int_equal(hsm_session_set_timeout(session, 0), HSM_OK);
+    assert_int_equal(hsm_random(session, &byte, 1), HSM_OK);
+    assert_int_equal(seen_timeout_ms, 0); /* as the configuration has it */
+    assert_int_equal(hsm_session_set_timeout(session, 9), HSM_INVALID_ARGUMENT);
+    assert_int_equal(hsm_session_set_timeout(session, 3600001), HSM_INVALID_ARGUMENT);
+    assert_int_equal(hsm_session_set_timeout(NULL, 100), HSM_INVALID_ARGUMENT);
+}
+
 static status_code node_that_cannot_be_reached_to_log_in(const struct core_request *request, struct values *answer)
 {
     (void)answer;
@@ -345,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(threads_with_an_expired_login_log_in_once, begin, end),
         cmocka_unit_test_setup_teardown(a_login_that_is_kept_is_renewed_until_its_logout, begin, end),
+        cmocka_unit_test_setup_teardown(calls_take_no_longer_than_their_session_allows, begin, end),
         cmocka_unit_test_setup_teardown(an_outage_is_told_to_all_who_wait_for_the_login, begin, end),
         cmocka_unit_test_setup_teardown(a_forgotten_login_is_not_told_to_nodes, begin, end),
         cmocka_unit_test_setup_teardown(a_kept_password_that_was_changed_is_tried_once, begin, end),
