@@ -93,6 +93,14 @@ static nng_tls_config *tls_config(const struct served *served)
     return config;
 }
 
+/* Closes a client's socket when the server has come to rest: NNG 1.10.1 does not bear that one end closes while another
+ * sends, when both are of one process, as here and never in a cluster (nanomsg/nng, issue 2110). */
+static void leave(nng_socket socket)
+{
+    sleep_ms(20);
+    nng_close(socket);
+}
+
 static nng_socket dial(const struct served *served, const char *url)
 {
     nng_socket socket;
@@ -155,11 +163,11 @@ static void every_scheme_answers_a_stock_client(void **state)
         assert_null(strstr(served_url(served, i), ":0"));
         assert_pings(socket, 1);
         assert_pings(socket, 1000);
-        nng_close(socket);
+        leave(socket);
     }
     nng_socket own = dial(served, served_socket(served));
     assert_pings(own, 3);
-    nng_close(own);
+    leave(own);
 }
 
 /* A listener of NNG's own transport, which the server would have the direct one carry. */
@@ -213,7 +221,7 @@ static void large_messages_pass_through_nng(void **state)
         build_message(&message, &header, OP_PING, &fields, i == 1 ? 3 : 1); /* ws: NNG takes up to 1 MiB a frame */
         ask(socket, bytes_slice(&message), &opened, &reply);
         assert_true(reply.len > message.len - 200);
-        nng_close(socket);
+        leave(socket);
         bytes_release(&message);
         bytes_release(&reply);
     }
@@ -349,9 +357,10 @@ static void slow_requests_hold_up_nobody(void **state)
 
         must(nng_recv(sockets[i], &data, &len, NNG_FLAG_ALLOC), "receive");
         nng_free(data, len);
-        nng_close(sockets[i]);
     }
-    nng_close(fast);
+    for (unsigned i = 0; i < 20; i++) /* when all have their answers: see leave() */
+        leave(sockets[i]);
+    leave(fast);
     bytes_release(&logins);
 }
 
@@ -371,7 +380,7 @@ static void *run_client(void *argument)
         assert_pings(socket, 1 + i % 7);
         atomic_fetch_add(&client->n, 1);
     }
-    nng_close(socket);
+    leave(socket);
     return NULL;
 }
 

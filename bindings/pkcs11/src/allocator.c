@@ -1,9 +1,9 @@
 /* One allocator for the module and all that it needs. OpenSSL's pkcs11-provider loads modules with RTLD_DEEPBIND: then
  * they and what they bring along (libyaml) call the C library's malloc and free, even in a program that has its own, as
  * BIND has jemalloc; while the C library's own functions, strdup and strndup among them, call the program's. What these
- * gave would go back to another allocator than it came from. So the module exports both of them, made of the malloc
- * that goes with the free of who calls. Nobody finds these where modules are loaded otherwise: the C library's come
- * first. */
+ * gave would go back to another allocator than it came from. So the module exports what it needs of them, made of the
+ * malloc that goes with the free of who calls. Nobody finds these where modules are loaded otherwise: the C library's
+ * come first. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
