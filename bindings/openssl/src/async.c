@@ -7,10 +7,12 @@
  * that are there and rings for the others. A leader that is done, or is abandoned by its program, hands this on. So no
  * thread is needed, and a thousand paused jobs cost one wake-up for each that is done.
  *
- * The descriptor stays until the program frees the wait context: programs look at it after the job has ended. */
+ * A job gets its descriptor when it is paused for the first time, and never before: a program must not find a
+ * descriptor that it was not told of (HAProxy ends itself then). The descriptor stays until the program frees the wait
+ * context: programs look at it after the job has ended. When there are no descriptors left, the thread sleeps until the
+ * answer is there, as it would without jobs. */
 #include "async.h"
 
-#include <errno.h>
 #include <openssl/async.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,6 +20,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "connection.h"
+
+#define SLEEP_MS 20
 
 struct async_queue {
     hsm_queue *queue;
@@ -30,10 +34,10 @@ struct async_queue {
 struct waiter {
     struct async_queue *async;
     struct waiter *next, **link; /* in the list of those that wait; link NULL: in none */
-    int descriptor;
-    bool pending;   /* the queue has its request */
-    bool rung;      /* the bell is in its epoll */
-    bool abandoned; /* its program has freed the wait context: nobody will resume it */
+    int descriptor;              /* -1: its program knows nothing of it */
+    bool pending;                /* the queue has its request */
+    bool rung;                   /* the bell is in its epoll */
+    bool abandoned;              /* its program has freed the wait context: nobody will resume it */
     hsm_completion completion;
 };
 
@@ -179,25 +183,41 @@ static void waiter_abandon(ASYNC_WAIT_CTX *context, const void *key, OSSL_ASYNC_
         waiter_free(waiter);
 }
 
-static int waiter_new(const struct provider *provider, struct async_queue *async, ASYNC_WAIT_CTX *context,
-                      struct waiter **waiter)
+/* Tells the program of a descriptor, as long as there are any. The answer may have been taken by now. */
+static bool waiter_show(const struct provider *provider, struct waiter *waiter)
+{
+    ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(ASYNC_get_current_job());
+    int descriptor = epoll_create1(EPOLL_CLOEXEC);
+
+    if (descriptor < 0)
+        return false;
+    if (!ASYNC_WAIT_CTX_set_wait_fd(context, provider, descriptor, waiter, waiter_abandon)) {
+        close(descriptor);
+        return false;
+    }
+    pthread_mutex_lock(&waiter->async->lock);
+    waiter->descriptor = descriptor;
+    if (waiter->pending)
+        waiting_add(waiter);
+    else
+        ring(waiter);
+    pthread_mutex_unlock(&waiter->async->lock);
+    return true;
+}
+
+static int waiter_new(const struct provider *provider, struct async_queue *async, struct waiter **waiter)
 {
     struct waiter *made = calloc(1, sizeof(*made));
 
     CHECK(provider, made, HSM_OUT_OF_MEMORY, "%s", "");
     made->async = async;
     made->completion = (hsm_completion)HSM_COMPLETION_INIT;
-    made->descriptor = epoll_create1(EPOLL_CLOEXEC);
-    if (made->descriptor < 0 ||
-        !ASYNC_WAIT_CTX_set_wait_fd(context, provider, made->descriptor, made, waiter_abandon)) {
-        waiter_free(made);
-        return RAISE(provider, REASON_ASYNC, "no descriptor to wait on: %s", strerror(errno));
-    }
+    made->descriptor = -1;
     *waiter = made;
     return 1;
 }
 
-/* The waiter of this connection of the program; made for its first operation. */
+/* The waiter of this connection of the program, when it was told of one; else a new one. */
 static int waiter_get(const struct provider *provider, struct async_queue *async, struct waiter **waiter)
 {
     ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(ASYNC_get_current_job());
@@ -205,11 +225,22 @@ static int waiter_get(const struct provider *provider, struct async_queue *async
     void *known;
 
     if (!ASYNC_WAIT_CTX_get_fd(context, provider, &descriptor, &known))
-        return waiter_new(provider, async, context, waiter);
+        return waiter_new(provider, async, waiter);
     *waiter = known;
     CHECK(provider, (*waiter)->async == async && !(*waiter)->pending, REASON_ASYNC, "%s",
           "another operation waits in this context");
     return 1;
+}
+
+/* The operation is over. */
+static void waiter_leave(struct waiter *waiter)
+{
+    if (waiter->descriptor < 0) {
+        waiter_free(waiter);
+        return;
+    }
+    hsm_completion_release(&waiter->completion);
+    waiter->completion = (hsm_completion)HSM_COMPLETION_INIT;
 }
 
 /* --- taking answers --- */
@@ -224,22 +255,23 @@ static void deliver(struct async_queue *async, hsm_completion *completion, const
     waiting_remove(waiter);
     bool abandoned = waiter->abandoned;
 
-    if (!abandoned && waiter != taker)
+    if (!abandoned && waiter != taker && waiter->descriptor >= 0)
         ring(waiter);
     pthread_mutex_unlock(&async->lock);
     if (abandoned)
         waiter_free(waiter);
 }
 
-/* Whoever is resumed takes all answers that are there. */
-static bool take_answers(struct waiter *waiter)
+/* Whoever is resumed takes all answers that are there; `timeout_ms`: when there are none, waits so long for one. */
+static bool take_answers(struct waiter *waiter, int32_t timeout_ms)
 {
     hsm_completion completion = HSM_COMPLETION_INIT;
     struct async_queue *async = waiter->async;
 
-    while (hsm_queue_next(async->queue, 0, &completion) == HSM_OK) {
+    while (hsm_queue_next(async->queue, timeout_ms, &completion) == HSM_OK) {
         deliver(async, &completion, waiter);
         completion = (hsm_completion)HSM_COMPLETION_INIT;
+        timeout_ms = 0;
     }
     pthread_mutex_lock(&async->lock);
     bool done = !waiter->pending;
@@ -298,7 +330,8 @@ static int send(hsm_session *session, const struct async_request *request, struc
     pthread_mutex_lock(&async->lock);
     silence(waiter);
     waiter->pending = true;
-    waiting_add(waiter);
+    if (waiter->descriptor >= 0)
+        waiting_add(waiter);
     pthread_mutex_unlock(&async->lock);
     if (submit(session, request, waiter)) {
         hsm_queue_flush(async->queue);
@@ -311,21 +344,32 @@ static int send(hsm_session *session, const struct async_request *request, struc
     return 0;
 }
 
+/* Without a descriptor it does not sleep for long at a time: another thread may take its answer. */
+static int wait_for_answer(const struct provider *provider, struct waiter *waiter)
+{
+    while (!take_answers(waiter, 0)) {
+        if (waiter->descriptor >= 0 || waiter_show(provider, waiter))
+            CHECK(provider, ASYNC_pause_job(), REASON_ASYNC, "%s", "the job cannot be paused");
+        else if (take_answers(waiter, SLEEP_MS))
+            return 1;
+    }
+    return 1;
+}
+
 int async_run(struct connection *connection, const struct async_request *request)
 {
     const struct provider *provider = request->key->provider;
     struct async_queue *async;
     struct waiter *waiter = NULL;
+    int result = 0;
 
     TRY(queue_get(request->key->provider, connection->cluster, &async));
     TRY(waiter_get(provider, async, &waiter));
-    TRY(send(connection->serving, request, waiter));
-    while (!take_answers(waiter))
-        CHECK(provider, ASYNC_pause_job(), REASON_ASYNC, "%s", "the job cannot be paused");
-    outage_note(&connection->outage, waiter->completion.status);
-    int result = take_result(request, &waiter->completion);
-
-    hsm_completion_release(&waiter->completion);
-    waiter->completion = (hsm_completion)HSM_COMPLETION_INIT;
+    if (send(connection->serving, request, waiter)) {
+        TRY(wait_for_answer(provider, waiter));
+        outage_note(&connection->outage, waiter->completion.status);
+        result = take_result(request, &waiter->completion);
+    }
+    waiter_leave(waiter);
     return result;
 }
