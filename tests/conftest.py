@@ -14,6 +14,7 @@ os.environ.setdefault("HSM_BUILD", str(ROOT / "build/release"))
 os.environ.setdefault("HSM_LIBRARY", str(Path(os.environ["HSM_BUILD"]) / "libhsm/libhsm.so"))
 
 from fixture.cluster import Cluster  # noqa: E402
+from fixture.openssl import Provider  # noqa: E402
 from fixture.pkcs11 import Token  # noqa: E402
 
 # Programs that only older, or only newer, releases of Debian have, or have working: elsewhere their tests do not exist, and
@@ -60,3 +61,12 @@ def token(token_cluster):
     """An empty PKCS#11 token."""
     with Token(token_cluster) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def offload():
+    """Two nodes with the keys of a site, as docs/tls-offload.md has them made, for the servers of one file of tests."""
+    # Workers log in by the dozen here, which is made quick: the machine is shared with other tests.
+    with Cluster(2, settings={"password-iterations": 1000}) as cluster, Provider(cluster) as provider:
+        provider.make_site()
+        yield provider

@@ -28,7 +28,13 @@ void platform_event_wake(platform_event *event);
 /** A file descriptor that polls readable once it is signalled; -1 on failure. */
 int platform_signal_open(void);
 void platform_signal(int fd);
+/** Of a signal or a timer: not readable until the next. */
 void platform_signal_drain(int fd);
+
+/** A file descriptor that polls readable again and again, when it is set to; -1 on failure. */
+int platform_timer_open(void);
+/** From now on each `every_ms`; 0: no more. */
+void platform_timer_set(int fd, unsigned every_ms);
 
 /** A set of descriptors that is pollable itself. */
 int platform_set_open(void);

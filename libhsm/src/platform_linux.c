@@ -1,4 +1,4 @@
-/* Linux: futexes, eventfd, epoll. */
+/* Linux: futexes, eventfd, timerfd, epoll. */
 #include "platform.h"
 
 #include <linux/futex.h>
@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -109,6 +110,19 @@ void platform_signal_drain(int fd)
     ssize_t n = read(fd, &count, sizeof(count));
 
     (void)n;
+}
+
+int platform_timer_open(void)
+{
+    return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
+void platform_timer_set(int fd, unsigned every_ms)
+{
+    const struct timespec every = {every_ms / 1000, (long)(every_ms % 1000) * 1000000};
+    const struct itimerspec times = {every, every};
+
+    timerfd_settime(fd, 0, &times, NULL);
 }
 
 int platform_set_open(void)

@@ -9,9 +9,12 @@
 
 #define CHUNK   64u /* operations given to one connection at a time */
 #define TICK_MS 10  /* how often attempts are looked at that may have lasted too long */
+#define CALL_MS                                                                                                        \
+    50 /* how often those are called for this who poll the descriptor, as long as something is outstanding */
 
 #define READY_MAX    16u
 #define SIGNAL_TOKEN UINT32_MAX
+#define TIMER_TOKEN  (UINT32_MAX - 1)
 
 /* What `set` knows of a channel. */
 struct watched {
@@ -30,7 +33,7 @@ struct core_queue {
     uint64_t staged_not_before_ns; /* lost operations wait a little when every node failed */
     bool driving;                  /* a thread is in core_queue_next and will see what completes */
     pthread_t driver;
-    int set, signal;
+    int set, signal, timer;
     struct watched watched[NODES_MAX][CONNECTIONS_MAX];
     _Atomic uint64_t checked_ns;
 };
@@ -48,8 +51,11 @@ status_code core_queue_open(struct core *core, struct core_queue **queue)
     made->done_last = &made->done;
     made->set = platform_set_open();
     made->signal = platform_signal_open();
+    made->timer = platform_timer_open();
     if (made->set >= 0 && made->signal >= 0)
         platform_set_add(made->set, made->signal, SIGNAL_TOKEN);
+    if (made->set >= 0 && made->timer >= 0)
+        platform_set_add(made->set, made->timer, TIMER_TOKEN);
     *queue = made;
     return STATUS_OK;
 }
@@ -82,7 +88,8 @@ static void link_op(struct core_queue *queue, struct op *op)
     if (queue->all)
         queue->all->queue_previous = op;
     queue->all = op;
-    queue->n_outstanding++;
+    if (queue->n_outstanding++ == 0)
+        platform_timer_set(queue->timer, CALL_MS);
 }
 
 static void unlink_op(struct core_queue *queue, struct op *op)
@@ -93,7 +100,8 @@ static void unlink_op(struct core_queue *queue, struct op *op)
         queue->all = op->queue_next;
     if (op->queue_next)
         op->queue_next->queue_previous = op->queue_previous;
-    queue->n_outstanding--;
+    if (--queue->n_outstanding == 0)
+        platform_timer_set(queue->timer, 0);
 }
 
 /* Called with the channel's lock held. */
@@ -234,8 +242,8 @@ static void drive(struct core_queue *queue, int timeout_ms)
     unsigned n = platform_set_wait(queue->set, ready, READY_MAX, timeout_ms);
 
     for (unsigned i = 0; i < n; i++) {
-        if (ready[i] == SIGNAL_TOKEN) {
-            platform_signal_drain(queue->signal);
+        if (ready[i] == SIGNAL_TOKEN || ready[i] == TIMER_TOKEN) {
+            platform_signal_drain(ready[i] == SIGNAL_TOKEN ? queue->signal : queue->timer);
             continue;
         }
         struct channel *channel = &queue->core->nodes[ready[i] / CONNECTIONS_MAX]->channels[ready[i] % CONNECTIONS_MAX];
@@ -409,6 +417,8 @@ void core_queue_close(struct core_queue *queue)
         platform_close(queue->set);
     if (queue->signal >= 0)
         platform_close(queue->signal);
+    if (queue->timer >= 0)
+        platform_close(queue->timer);
     if (own)
         pthread_mutex_destroy(&queue->lock);
     free(queue);

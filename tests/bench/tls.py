@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from fixture.cluster import Cluster  # noqa: E402
-from fixture.pkcs11 import free_port, wait_for_port  # noqa: E402
+from fixture.program import free_port, wait_for_port  # noqa: E402
 
 KINDS = {"rsa2048": ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"),
          "p256": ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")}

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from fixture.pkcs11 import MODULE, library, not_sanitized
+from fixture.pkcs11 import MODULE
+from fixture.program import library, not_sanitized
 
 PROGRAM = """
 import ctypes, os, sys

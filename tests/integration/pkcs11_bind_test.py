@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from fixture.pkcs11 import MODULE, configure_provider, free_port, not_sanitized, running, wait_until
+from fixture.pkcs11 import MODULE, configure_provider
+from fixture.program import free_port, not_sanitized, running, wait_until
 
 ZONE = """$TTL 300
 @ IN SOA ns hostmaster 1 3600 900 86400 300

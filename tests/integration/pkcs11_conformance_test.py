@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fixture.cluster import Cluster
-from fixture.pkcs11 import MODULE, Token, not_sanitized
+from fixture.pkcs11 import MODULE, Token
+from fixture.program import not_sanitized
 
 pytestmark = not_sanitized
 

@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from fixture.cluster import Cluster
-from fixture.pkcs11 import ENGINE, SERVER_ACCOUNT, Site, Token, certify_by_engine, daemon, not_sanitized
+from fixture.pkcs11 import ENGINE, SERVER_ACCOUNT, Site, Token, certify_by_engine
+from fixture.program import daemon, not_sanitized
 
 NGINX = """
 user {account};

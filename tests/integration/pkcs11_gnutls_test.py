@@ -1,7 +1,8 @@
 """GnuTLS with the module: p11tool, certtool, and TLS with a key of the token on either side."""
 import subprocess
 
-from fixture.pkcs11 import MODULE, free_port, running
+from fixture.pkcs11 import MODULE
+from fixture.program import free_port, running
 
 TEMPLATE = 'cn = "{name}"\nca\ncert_signing_key\nexpiration_days = 2\n'
 SERVER_TEMPLATE = 'cn = "localhost"\ndns_name = "localhost"\ntls_www_server\nsigning_key\nexpiration_days = 2\n'

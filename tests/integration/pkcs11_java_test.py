@@ -3,7 +3,8 @@ import zipfile
 
 import pytest
 
-from fixture.pkcs11 import MODULE, not_sanitized
+from fixture.pkcs11 import MODULE
+from fixture.program import not_sanitized
 
 pytestmark = not_sanitized
 

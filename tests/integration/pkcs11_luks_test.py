@@ -3,7 +3,8 @@ whose secret only a key of the token decrypts."""
 import base64
 import json
 
-from fixture.pkcs11 import MODULE, not_sanitized
+from fixture.pkcs11 import MODULE
+from fixture.program import not_sanitized
 
 pytestmark = not_sanitized
 

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from conftest import ROOT
-from fixture.pkcs11 import MODULE, Token, not_sanitized, running
+from fixture.pkcs11 import MODULE, Token
+from fixture.program import not_sanitized, running
 
 FILE_KEY = ROOT / "samples/databases/file-key"
 PLAINTEXT = "a customer whom nobody may know of"

@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from fixture.pkcs11 import MODULE, free_port, not_sanitized, running, wait_until
+from fixture.pkcs11 import MODULE
+from fixture.program import free_port, not_sanitized, running, wait_until
 
 pytestmark = not_sanitized
 DONE = "Initialization Sequence Completed"

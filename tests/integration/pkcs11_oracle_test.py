@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fixture.cluster import Cluster
-from fixture.pkcs11 import MODULE, Token, running
+from fixture.pkcs11 import MODULE, Token
+from fixture.program import running
 
 TDE = Path(os.environ["HSM_BUILD"]) / "samples/databases/tde"
 

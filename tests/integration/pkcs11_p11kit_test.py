@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fixture.pkcs11 import MODULE, library, running, wait_until
+from fixture.pkcs11 import MODULE
+from fixture.program import library, running, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 

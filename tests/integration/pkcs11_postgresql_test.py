@@ -9,7 +9,8 @@ import struct
 from pathlib import Path
 
 from conftest import ROOT
-from fixture.pkcs11 import MODULE, Token, free_port, not_sanitized, running
+from fixture.pkcs11 import MODULE, Token
+from fixture.program import free_port, not_sanitized, running
 
 SAMPLES = ROOT / "samples/databases"
 ACCOUNT = "postgres"  # the server runs as anybody but root

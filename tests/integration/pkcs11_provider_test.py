@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from fixture.cluster import Cluster
-from fixture.pkcs11 import SERVER_ACCOUNT, Site, Token, configure_provider, daemon, not_sanitized, running
+from fixture.pkcs11 import SERVER_ACCOUNT, Site, Token, configure_provider
+from fixture.program import daemon, not_sanitized, running
 
 KINDS = ["EC:prime256v1", "EC:secp384r1", "EC:edwards25519", "rsa:2048"]
 

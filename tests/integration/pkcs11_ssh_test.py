@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fixture.pkcs11 import MODULE, free_port, running, wait_until
+from fixture.pkcs11 import MODULE
+from fixture.program import free_port, running, wait_until
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """strongSwan's tool for certificates with the module, which its daemon loads in the same way."""
 import pytest
 
-from fixture.pkcs11 import MODULE, not_sanitized
+from fixture.pkcs11 import MODULE
+from fixture.program import not_sanitized
 
 pytestmark = not_sanitized
 

@@ -122,29 +122,48 @@ static void threads_may_share_a_queue(void **state)
     fixture_stop(&fixture);
 }
 
-static void the_descriptor_tells_when_there_is_something(void **state)
+/* As an event loop does: it looks when the descriptor calls, and never of its own accord. */
+static void expect_by_descriptor(enum behaviour behaviour, const char *timeout_ms, status_code expected)
 {
     struct fixture fixture;
     struct core_queue *queue;
     struct core_result *result;
     status_code status;
 
-    (void)state;
-    fixture_start(&fixture, 1, (const enum behaviour[]){BEHAVE}, "5000");
+    fixture_start(&fixture, 1, &behaviour, timeout_ms);
     assert_int_equal(core_queue_open(fixture.core, &queue), STATUS_OK);
+    struct pollfd poll_fd = {.fd = core_queue_fd(queue), .events = POLLIN};
+
     submit_number(queue, 7, NULL);
     assert_int_equal(core_queue_flush(queue), STATUS_OK);
     do {
-        struct pollfd poll_fd = {.fd = core_queue_fd(queue), .events = POLLIN};
-
         assert_int_equal(poll(&poll_fd, 1, 5000), 1);
         status = core_queue_next(queue, 0, &result);
     } while (status == STATUS_PENDING);
     assert_int_equal(status, STATUS_OK);
-    assert_int_equal(result->status, STATUS_OK);
+    assert_int_equal(result->status, expected);
     core_result_free(result);
+    assert_int_equal(poll(&poll_fd, 1, 100), 0); /* nothing is outstanding: it is silent */
     core_queue_close(queue);
     fixture_stop(&fixture);
+}
+
+static void the_descriptor_tells_when_there_is_something(void **state)
+{
+    (void)state;
+    expect_by_descriptor(BEHAVE, "5000", STATUS_OK);
+}
+
+static void the_descriptor_tells_when_a_silent_node_is_to_be_given_up(void **state)
+{
+    (void)state;
+    expect_by_descriptor(HANG, "500", STATUS_UNAVAILABLE);
+}
+
+static void the_descriptor_tells_when_an_operation_is_to_be_tried_again(void **state)
+{
+    (void)state;
+    expect_by_descriptor(DROP, "500", STATUS_UNAVAILABLE);
 }
 
 static void a_queue_goes_on_when_its_node_closes_connections(void **state)
@@ -289,6 +308,8 @@ int main(void)
         cmocka_unit_test(a_queue_may_be_closed_with_operations_under_way),
         cmocka_unit_test(threads_may_share_a_queue),
         cmocka_unit_test(the_descriptor_tells_when_there_is_something),
+        cmocka_unit_test(the_descriptor_tells_when_a_silent_node_is_to_be_given_up),
+        cmocka_unit_test(the_descriptor_tells_when_an_operation_is_to_be_tried_again),
         cmocka_unit_test(a_queue_goes_on_when_its_node_closes_connections),
         cmocka_unit_test(what_a_queue_is_given_large_arrives),
         cmocka_unit_test(an_expired_login_is_made_anew_once_for_all_requests),

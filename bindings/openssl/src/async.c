@@ -1,40 +1,22 @@
 /* Operations inside an ASYNC_JOB.
  *
- * All jobs of a process share one queue of the library, so that their requests travel together. Each connection of the
- * program waits on a descriptor of its own, because event loops (HAProxy's) know a connection by it: an epoll, into
- * which the bell, an eventfd that always rings, is put when the answer was taken by somebody. One of the waiting jobs,
- * the leader, has the queue's descriptor in its epoll, too: when answers come, its program resumes it, it takes all
- * that are there and rings for the others. A leader that is done, or is abandoned by its program, hands this on. So no
- * thread is needed, and a thousand paused jobs cost one wake-up for each that is done.
- *
- * The descriptor stays until the program frees the wait context: programs look at it after the job has ended. */
+ * All jobs of a process share one queue of the library, so that their requests travel together. A job that has sent its
+ * request takes the answers that are there, for itself and for others, and is paused until its own may be there
+ * (wait.h). When there are no descriptors left to wait on, the thread sleeps instead, as it would without jobs. */
 #include "async.h"
 
-#include <errno.h>
-#include <openssl/async.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include "connection.h"
+#include "wait.h"
+
+/* Another thread may take the answer that a thread sleeps for. */
+#define SLEEP_MS 20
 
 struct async_queue {
     hsm_queue *queue;
-    int bell;             /* always readable */
-    pid_t process;        /* a child of fork opens its own */
-    pthread_mutex_t lock; /* guards what follows, and the states of what waits */
-    struct waiter *waiting, *leader;
-};
-
-struct waiter {
-    struct async_queue *async;
-    struct waiter *next, **link; /* in the list of those that wait; link NULL: in none */
-    int descriptor;
-    bool pending;   /* the queue has its request */
-    bool rung;      /* the bell is in its epoll */
-    bool abandoned; /* its program has freed the wait context: nobody will resume it */
-    hsm_completion completion;
+    pid_t process; /* a child of fork opens its own */
+    struct waiting waiting;
 };
 
 bool async_is_wanted(void)
@@ -50,9 +32,7 @@ static void queue_free(struct async_queue *async)
         return;
     if (async->process == getpid())
         hsm_queue_close(async->queue);
-    if (async->bell >= 0)
-        close(async->bell);
-    pthread_mutex_destroy(&async->lock);
+    waiting_release(&async->waiting);
     free(async);
 }
 
@@ -61,13 +41,12 @@ static int queue_open(struct provider *provider, hsm_cluster *cluster, struct as
     struct async_queue *made = calloc(1, sizeof(*made));
 
     CHECK(provider, made, HSM_OUT_OF_MEMORY, "%s", "");
-    pthread_mutex_init(&made->lock, NULL);
-    made->process = getpid();
-    made->bell = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (made->bell < 0 || hsm_queue_open(cluster, &made->queue) != HSM_OK) {
-        queue_free(made);
-        return RAISE(provider, REASON_ASYNC, "%s", "no queue");
+    if (hsm_queue_open(cluster, &made->queue) != HSM_OK) {
+        free(made);
+        return RAISE_LAST(provider);
     }
+    made->process = getpid();
+    waiting_init(&made->waiting, hsm_queue_fd(made->queue));
     *async = made;
     return 1;
 }
@@ -93,167 +72,11 @@ void async_close(struct provider *provider)
     queue_free(atomic_exchange(&provider->async, NULL));
 }
 
-/* --- waiting; all under the lock --- */
-
-static int watch(const struct waiter *waiter, int operation, int descriptor)
-{
-    struct epoll_event event = {.events = EPOLLIN};
-
-    return epoll_ctl(waiter->descriptor, operation, descriptor, &event);
-}
-
-static void lead(struct async_queue *async, struct waiter *waiter)
-{
-    async->leader = waiter;
-    if (waiter)
-        watch(waiter, EPOLL_CTL_ADD, hsm_queue_fd(async->queue));
-}
-
-static void waiting_add(struct waiter *waiter)
-{
-    struct async_queue *async = waiter->async;
-
-    waiter->next = async->waiting;
-    waiter->link = &async->waiting;
-    if (waiter->next)
-        waiter->next->link = &waiter->next;
-    async->waiting = waiter;
-    if (!async->leader)
-        lead(async, waiter);
-}
-
-static void waiting_remove(struct waiter *waiter)
-{
-    struct async_queue *async = waiter->async;
-
-    if (!waiter->link)
-        return;
-    *waiter->link = waiter->next;
-    if (waiter->next)
-        waiter->next->link = waiter->link;
-    waiter->link = NULL;
-    if (async->leader == waiter) {
-        watch(waiter, EPOLL_CTL_DEL, hsm_queue_fd(async->queue));
-        lead(async, async->waiting);
-    }
-}
-
-static void ring(struct waiter *waiter)
-{
-    waiter->rung = watch(waiter, EPOLL_CTL_ADD, waiter->async->bell) == 0;
-}
-
-static void silence(struct waiter *waiter)
-{
-    if (waiter->rung)
-        watch(waiter, EPOLL_CTL_DEL, waiter->async->bell);
-    waiter->rung = false;
-}
-
-/* --- a waiter's life: that of its program's wait context --- */
-
-static void waiter_free(struct waiter *waiter)
-{
-    hsm_completion_release(&waiter->completion);
-    if (waiter->descriptor >= 0)
-        close(waiter->descriptor);
-    free(waiter);
-}
-
-/* The program has freed the wait context, perhaps while the job was paused: then the answer frees the waiter. */
-static void waiter_abandon(ASYNC_WAIT_CTX *context, const void *key, OSSL_ASYNC_FD descriptor, void *data)
-{
-    struct waiter *waiter = data;
-    struct async_queue *async = waiter->async;
-
-    (void)context;
-    (void)key;
-    (void)descriptor;
-    pthread_mutex_lock(&async->lock);
-    waiting_remove(waiter);
-    waiter->abandoned = true;
-    bool pending = waiter->pending;
-
-    pthread_mutex_unlock(&async->lock);
-    if (!pending)
-        waiter_free(waiter);
-}
-
-static int waiter_new(const struct provider *provider, struct async_queue *async, ASYNC_WAIT_CTX *context,
-                      struct waiter **waiter)
-{
-    struct waiter *made = calloc(1, sizeof(*made));
-
-    CHECK(provider, made, HSM_OUT_OF_MEMORY, "%s", "");
-    made->async = async;
-    made->completion = (hsm_completion)HSM_COMPLETION_INIT;
-    made->descriptor = epoll_create1(EPOLL_CLOEXEC);
-    if (made->descriptor < 0 ||
-        !ASYNC_WAIT_CTX_set_wait_fd(context, provider, made->descriptor, made, waiter_abandon)) {
-        waiter_free(made);
-        return RAISE(provider, REASON_ASYNC, "no descriptor to wait on: %s", strerror(errno));
-    }
-    *waiter = made;
-    return 1;
-}
-
-/* The waiter of this connection of the program; made for its first operation. */
-static int waiter_get(const struct provider *provider, struct async_queue *async, struct waiter **waiter)
-{
-    ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(ASYNC_get_current_job());
-    OSSL_ASYNC_FD descriptor;
-    void *known;
-
-    if (!ASYNC_WAIT_CTX_get_fd(context, provider, &descriptor, &known))
-        return waiter_new(provider, async, context, waiter);
-    *waiter = known;
-    CHECK(provider, (*waiter)->async == async && !(*waiter)->pending, REASON_ASYNC, "%s",
-          "another operation waits in this context");
-    return 1;
-}
-
-/* --- taking answers --- */
-
-static void deliver(struct async_queue *async, hsm_completion *completion, const struct waiter *taker)
-{
-    struct waiter *waiter = completion->user_data;
-
-    pthread_mutex_lock(&async->lock);
-    waiter->completion = *completion;
-    waiter->pending = false;
-    waiting_remove(waiter);
-    bool abandoned = waiter->abandoned;
-
-    if (!abandoned && waiter != taker)
-        ring(waiter);
-    pthread_mutex_unlock(&async->lock);
-    if (abandoned)
-        waiter_free(waiter);
-}
-
-/* Whoever is resumed takes all answers that are there. */
-static bool take_answers(struct waiter *waiter)
-{
-    hsm_completion completion = HSM_COMPLETION_INIT;
-    struct async_queue *async = waiter->async;
-
-    while (hsm_queue_next(async->queue, 0, &completion) == HSM_OK) {
-        deliver(async, &completion, waiter);
-        completion = (hsm_completion)HSM_COMPLETION_INIT;
-    }
-    pthread_mutex_lock(&async->lock);
-    bool done = !waiter->pending;
-
-    pthread_mutex_unlock(&async->lock);
-    return done;
-}
-
 /* --- the request --- */
 
-static int submit(hsm_session *session, const struct async_request *request, struct waiter *waiter)
+static int submit(hsm_queue *queue, hsm_session *session, const struct async_request *request, struct waiter *waiter)
 {
     const struct key *key = request->key;
-    hsm_queue *queue = waiter->async->queue;
     hsm_status status = HSM_OK;
 
     switch (request->kind) {
@@ -290,42 +113,58 @@ static int take_result(const struct async_request *request, const hsm_completion
     return 0;
 }
 
-/* The request is the queue's from here on: its answer may be taken by another thread at once. */
-static int send(hsm_session *session, const struct async_request *request, struct waiter *waiter)
+static int send(struct async_queue *async, hsm_session *session, const struct async_request *request,
+                struct waiter *waiter)
 {
-    struct async_queue *async = waiter->async;
-
-    pthread_mutex_lock(&async->lock);
-    silence(waiter);
-    waiter->pending = true;
-    waiting_add(waiter);
-    pthread_mutex_unlock(&async->lock);
-    if (submit(session, request, waiter)) {
-        hsm_queue_flush(async->queue);
-        return 1;
+    waiter_begin(waiter);
+    if (!submit(async->queue, session, request, waiter)) {
+        waiter_cancel(waiter);
+        return 0;
     }
-    pthread_mutex_lock(&async->lock);
-    waiting_remove(waiter);
-    waiter->pending = false;
-    pthread_mutex_unlock(&async->lock);
-    return 0;
+    hsm_queue_flush(async->queue);
+    return 1;
+}
+
+/* Takes all answers that are there; when there are none, waits so long for one. Returns whether `taker` has its own. */
+static bool take_answers(struct async_queue *async, struct waiter *taker, int32_t timeout_ms)
+{
+    hsm_completion completion = HSM_COMPLETION_INIT;
+
+    while (hsm_queue_next(async->queue, timeout_ms, &completion) == HSM_OK) {
+        waiter_answer(completion.user_data, &completion, taker);
+        completion = (hsm_completion)HSM_COMPLETION_INIT;
+        timeout_ms = 0;
+    }
+    return !waiter_is_pending(taker);
+}
+
+static int wait_for_answer(struct provider *provider, struct async_queue *async, struct waiter *waiter)
+{
+    ASYNC_WAIT_CTX *context = ASYNC_get_wait_ctx(ASYNC_get_current_job());
+    bool can_sleep = false;
+
+    while (!take_answers(async, waiter, can_sleep ? SLEEP_MS : 0)) {
+        can_sleep = !waiter_show(waiter, context, provider);
+        CHECK(provider, can_sleep || ASYNC_pause_job(), REASON_ASYNC, "%s", "the job cannot be paused");
+    }
+    return 1;
 }
 
 int async_run(struct connection *connection, const struct async_request *request)
 {
-    const struct provider *provider = request->key->provider;
+    struct provider *provider = request->key->provider;
     struct async_queue *async;
-    struct waiter *waiter = NULL;
+    int result = 0;
 
-    TRY(queue_get(request->key->provider, connection->cluster, &async));
-    TRY(waiter_get(provider, async, &waiter));
-    TRY(send(connection->serving, request, waiter));
-    while (!take_answers(waiter))
-        CHECK(provider, ASYNC_pause_job(), REASON_ASYNC, "%s", "the job cannot be paused");
-    outage_note(&connection->outage, waiter->completion.status);
-    int result = take_result(request, &waiter->completion);
+    TRY(queue_get(provider, connection->cluster, &async));
+    struct waiter *waiter = waiter_get(&async->waiting, ASYNC_get_wait_ctx(ASYNC_get_current_job()), provider);
 
-    hsm_completion_release(&waiter->completion);
-    waiter->completion = (hsm_completion)HSM_COMPLETION_INIT;
+    CHECK(provider, waiter, REASON_ASYNC, "%s", "no memory, or another operation waits in this context");
+    if (send(async, connection->serving, request, waiter)) {
+        TRY(wait_for_answer(provider, async, waiter));
+        outage_note(&connection->outage, waiter->completion.status);
+        result = take_result(request, &waiter->completion);
+    }
+    waiter_end(waiter);
     return result;
 }
