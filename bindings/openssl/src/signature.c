@@ -101,6 +101,28 @@ static int take_key(struct signature *signature, void *data, bool signs)
     return 1;
 }
 
+/* What newer default providers take, and the cluster does not do: its signature would be another than was asked for. */
+static int is_done_by_cluster(const struct signature *signature, const OSSL_PARAM params[])
+{
+    const OSSL_PARAM *instance = OSSL_PARAM_locate_const(params, "instance"),
+                     *context = OSSL_PARAM_locate_const(params, "context-string"),
+                     *nonce_type = OSSL_PARAM_locate_const(params, "nonce-type");
+    const char *name = NULL;
+    unsigned type = 0;
+
+    if (!signature->signs)
+        return 1;
+    CHECK(signature->provider,
+          !instance || (OSSL_PARAM_get_utf8_string_ptr(instance, &name) &&
+                        OPENSSL_strcasecmp(name, signature->key->kind->name) == 0),
+          REASON_UNSUPPORTED, "%s", "of EdDSA's variants the cluster has the plain one");
+    CHECK(signature->provider, !context || context->data_size == 0, REASON_UNSUPPORTED, "%s",
+          "the cluster signs without a context string");
+    CHECK(signature->provider, !nonce_type || (OSSL_PARAM_get_uint(nonce_type, &type) && type == 0), REASON_UNSUPPORTED,
+          "%s", "the cluster's nonces are random");
+    return 1;
+}
+
 static int set_params(void *data, const OSSL_PARAM params[])
 {
     const struct signature *signature = data;
@@ -108,7 +130,7 @@ static int set_params(void *data, const OSSL_PARAM params[])
     if (!params || !params->key)
         return 1;
     CHECK(signature->provider, signature->twin, REASON_PARAMETER, "%s", "the operation has not begun");
-    return EVP_PKEY_CTX_set_params(signature->twin, params);
+    return EVP_PKEY_CTX_set_params(signature->twin, params) == 1 && is_done_by_cluster(signature, params);
 }
 
 static int begin(struct signature *signature, void *key, const OSSL_PARAM params[], bool signs)
@@ -138,26 +160,34 @@ static int verify_init(void *data, void *key, const OSSL_PARAM params[])
     return begin(data, key, params, false);
 }
 
-/* The message is hashed here when it is to be signed; the twin hashes what it verifies. */
-static int begin_hashing(struct signature *signature, const char *name)
+static bool signs_whole_messages(const struct signature *signature)
+{
+    return signature->key->kind->key_type == HSM_KEY_TYPE_EC_EDWARDS;
+}
+
+/* The message is hashed here when it is to be signed, with the digest that the twin has settled on; the twin hashes
+ * what it verifies. */
+static int begin_hashing(struct signature *signature)
 {
     EVP_MD_CTX_free(signature->digest);
     signature->digest = NULL;
-    if (!signature->signs || !name || name[0] == '\0')
+    if (!signature->signs || signs_whole_messages(signature))
         return 1;
-    EVP_MD *md = EVP_MD_fetch(signature->provider->library, name, NULL);
+    const EVP_MD *md = EVP_MD_CTX_get0_md(signature->twin_digest);
 
+    CHECK(signature->provider, md, REASON_PARAMETER, "%s", "with which digest?");
     signature->digest = EVP_MD_CTX_new();
-    int result = md && signature->digest && EVP_DigestInit_ex2(signature->digest, md, NULL) == 1;
-
-    EVP_MD_free(md);
-    CHECK(signature->provider, result, REASON_PARAMETER, "no digest is called %s", name);
+    CHECK(signature->provider, signature->digest && EVP_DigestInit_ex2(signature->digest, md, NULL) == 1,
+          REASON_OPENSSL, "no hashing with %s", EVP_MD_get0_name(md));
     return 1;
 }
 
+/* `name` NULL: begun again without saying with which digest, that is, with the same. */
 static int begin_digest(struct signature *signature, const char *name, void *key, const OSSL_PARAM params[], bool signs)
 {
     TRY(take_key(signature, key, signs));
+    if (!name && signature->twin_digest && EVP_MD_CTX_get0_md(signature->twin_digest))
+        name = EVP_MD_get0_name(EVP_MD_CTX_get0_md(signature->twin_digest));
     EVP_MD_CTX *twin_digest = EVP_MD_CTX_new();
     EVP_PKEY_CTX *twin = NULL;
 
@@ -173,7 +203,7 @@ static int begin_digest(struct signature *signature, const char *name, void *key
     signature->twin_digest = twin_digest;
     signature->twin = twin;
     TRY(set_params(signature, params));
-    return begin_hashing(signature, name);
+    return begin_hashing(signature);
 }
 
 static int digest_sign_init(void *data, const char *name, void *key, const OSSL_PARAM params[])
@@ -246,34 +276,35 @@ static int digest_sign(void *data, unsigned char *out, size_t *out_len, size_t r
 {
     struct signature *signature = data;
 
-    if (!signature->digest)
+    if (signs_whole_messages(signature))
         return sign_data(signature, out, out_len, room, message, message_len, false);
+    CHECK(signature->provider, signature->digest, REASON_PARAMETER, "%s", "the operation has not begun");
     if (out)
         TRY(EVP_DigestUpdate(signature->digest, message, message_len));
     return digest_sign_final(signature, out, out_len, room);
 }
 
-/* --- verifying: the twin's --- */
+/* --- verifying: the twin's; its negative results are errors as well, which to a careless program would be true --- */
 
 static int verify(void *data, const unsigned char *value, size_t value_len, const unsigned char *tbs, size_t tbs_len)
 {
     const struct signature *signature = data;
 
-    return EVP_PKEY_verify(signature->twin, value, value_len, tbs, tbs_len);
+    return EVP_PKEY_verify(signature->twin, value, value_len, tbs, tbs_len) == 1;
 }
 
 static int digest_verify_update(void *data, const unsigned char *part, size_t part_len)
 {
     const struct signature *signature = data;
 
-    return EVP_DigestVerifyUpdate(signature->twin_digest, part, part_len);
+    return EVP_DigestVerifyUpdate(signature->twin_digest, part, part_len) == 1;
 }
 
 static int digest_verify_final(void *data, const unsigned char *value, size_t value_len)
 {
     const struct signature *signature = data;
 
-    return EVP_DigestVerifyFinal(signature->twin_digest, value, value_len);
+    return EVP_DigestVerifyFinal(signature->twin_digest, value, value_len) == 1;
 }
 
 static int digest_verify(void *data, const unsigned char *value, size_t value_len, const unsigned char *message,
@@ -281,7 +312,7 @@ static int digest_verify(void *data, const unsigned char *value, size_t value_le
 {
     const struct signature *signature = data;
 
-    return EVP_DigestVerify(signature->twin_digest, value, value_len, message, message_len);
+    return EVP_DigestVerify(signature->twin_digest, value, value_len, message, message_len) == 1;
 }
 
 /* What stands in a signature is seen with the public key alone. */
@@ -300,7 +331,7 @@ static int verify_recover(void *data, unsigned char *out, size_t *out_len, size_
     const struct signature *signature = data;
 
     *out_len = room;
-    return EVP_PKEY_verify_recover(signature->twin, out, out_len, value, value_len);
+    return EVP_PKEY_verify_recover(signature->twin, out, out_len, value, value_len) == 1;
 }
 
 /* --- parameters: the twin's --- */
@@ -309,7 +340,7 @@ static int get_params(void *data, OSSL_PARAM params[])
 {
     const struct signature *signature = data;
 
-    return signature->twin ? EVP_PKEY_CTX_get_params(signature->twin, params) : 1;
+    return !signature->twin || EVP_PKEY_CTX_get_params(signature->twin, params) == 1;
 }
 
 static const OSSL_PARAM *gettable_params(void *data, void *provider)
