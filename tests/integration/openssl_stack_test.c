@@ -9,7 +9,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#define STACK_LEN 32768 /* crypto/async/arch/async_posix.h */
+#define STACK_LEN 32768               /* crypto/async/arch/async_posix.h */
 #define FITS      (STACK_LEN / 4 * 3) /* the rest is what the program and TLS need above us */
 #define STACKS    16
 #define UNTOUCHED 0xa7
