@@ -64,8 +64,9 @@ static const OSSL_DISPATCH PEM_FUNCTIONS[] = {
 
 /* --- DER --- */
 
-/* The reference that the input is; nothing when it is none, or too long for one. From the heap, because jobs and threads
- * of servers have small stacks; wiped, because what is no reference may be a private key of the program's own. */
+/* The reference that the input is; nothing when it is none, or too long for one. From the heap, because jobs and
+ * threads of servers have small stacks; wiped, because what is no reference may be a private key of the program's own.
+ */
 static bool read_reference(const struct provider *provider, OSSL_CORE_BIO *in, hsm_reference **reference)
 {
     BIO *bio = BIO_new_from_core_bio(provider->library, in);
