@@ -72,6 +72,7 @@ static void forget_credentials(hsm_session *session)
     atomic_store(&session->prepared, false);
     atomic_store(&session->from_config, false);
     session_forget_kept(session);
+    session_forget_refusal(session);
 }
 
 static status_code login_explicit(hsm_session *session, const char *user, struct slice password,

@@ -90,7 +90,8 @@ HSM_API hsm_status hsm_login_default(hsm_session *session);
  *
  * Until the first call nobody is logged in (hsm_session_login_info, hsm_session_ticket). A call that logs in may return
  * what hsm_login_default returns; the next one tries again. A kept password that was refused is not tried again, but
- * read anew.
+ * read anew. One that was read and refused rests, 15 seconds at first and up to an hour, until it has changed:
+ * HSM_LOGIN_FAILED meanwhile.
  *
  * @return HSM_OK; HSM_CONFIG_INVALID when no user or no password is set; HSM_IO_ERROR when the file cannot be read
  */
