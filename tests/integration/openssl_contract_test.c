@@ -243,6 +243,12 @@ static void whatever_is_wrong_with_a_premaster_secret_it_is_48_bytes_long(void *
     WORKS(decrypt_premaster(encrypted, encrypted_len, 0x303, out, &out_len));
     assert_int_equal(out_len, sizeof(good));
     assert_memory_not_equal(out, zeros, sizeof(good));
+    /* What is no ciphertext of this key at all: too short, or not below the modulus. */
+    for (size_t len = 1; len <= sizeof(encrypted); len += 255) {
+        memset(encrypted, 0xff, len);
+        WORKS(decrypt_premaster(encrypted, len, 0x303, out, &out_len));
+        assert_int_equal(out_len, sizeof(good));
+    }
     encrypt(RSA_PKCS1_PADDING, good, sizeof(good) - 1, encrypted, &encrypted_len);
     WORKS(decrypt_premaster(encrypted, encrypted_len, 0x303, out, &out_len));
     assert_int_equal(out_len, sizeof(good));
