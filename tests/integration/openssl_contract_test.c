@@ -7,6 +7,7 @@
 #include <openssl/ec.h>
 #include <openssl/prov_ssl.h>
 #include <openssl/rsa.h>
+#include <openssl/ssl.h>
 #include <openssl/store.h>
 #include <openssl/x509.h>
 
@@ -255,6 +256,50 @@ static void whatever_is_wrong_with_a_premaster_secret_it_is_48_bytes_long(void *
     assert_memory_not_equal(out, good, sizeof(good) - 1);
 }
 
+static X509 *certificate_of(EVP_PKEY *key)
+{
+    X509 *certificate = X509_new_ex(library, NULL);
+
+    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    WORKS(X509_set_pubkey(certificate, key));
+    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+    return certificate;
+}
+
+static void tls_1_2_exchanges_keys_by_rsa(void **state)
+{
+    SSL_CTX *contexts[] = {SSL_CTX_new_ex(library, NULL, TLS_server_method()),
+                           SSL_CTX_new_ex(library, NULL, TLS_client_method())};
+    X509 *certificate = certificate_of(rsa_key);
+    SSL *sides[2];
+    BIO *ends[2];
+    int done[2] = {0, 0};
+
+    (void)state;
+    WORKS(SSL_CTX_use_certificate(contexts[0], certificate));
+    WORKS(SSL_CTX_use_PrivateKey(contexts[0], rsa_key));
+    WORKS(BIO_new_bio_pair(&ends[0], 1 << 16, &ends[1], 1 << 16));
+    for (int i = 0; i < 2; i++) {
+        WORKS(SSL_CTX_set_max_proto_version(contexts[i], TLS1_2_VERSION));
+        WORKS(SSL_CTX_set_cipher_list(contexts[i], "AES256-GCM-SHA384"));
+        sides[i] = SSL_new(contexts[i]);
+        SSL_set_bio(sides[i], ends[i], ends[i]);
+    }
+    SSL_set_accept_state(sides[0]);
+    SSL_set_connect_state(sides[1]);
+    for (int i = 1, turns = 0; turns < 20 && (done[0] != 1 || done[1] != 1); i = !i, turns++)
+        done[i] = SSL_do_handshake(sides[i]);
+    WORKS(done[0]);
+    WORKS(done[1]);
+    assert_string_equal(SSL_get_cipher_name(sides[0]), "AES256-GCM-SHA384");
+    for (int i = 0; i < 2; i++) {
+        SSL_free(sides[i]);
+        SSL_CTX_free(contexts[i]);
+    }
+    X509_free(certificate);
+}
+
 /* --- key agreement and key management --- */
 
 static void shared_information_that_is_too_long_leaves_none(void **state)
@@ -427,6 +472,7 @@ int main(void)
         cmocka_unit_test(variants_of_eddsa_are_refused),
         cmocka_unit_test(what_is_no_signature_is_not_verified),
         cmocka_unit_test(whatever_is_wrong_with_a_premaster_secret_it_is_48_bytes_long),
+        cmocka_unit_test(tls_1_2_exchanges_keys_by_rsa),
         cmocka_unit_test(shared_information_that_is_too_long_leaves_none),
         cmocka_unit_test(parameters_alone_make_no_key_in_the_cluster),
         cmocka_unit_test(nothing_private_comes_out),
