@@ -172,6 +172,33 @@ static void variants_of_eddsa_are_refused(void **state)
     }
 }
 
+/* Programs do not always look whether an operation has begun, and OpenSSL lets them go on. */
+static void what_has_not_begun_neither_signs_nor_verifies(void **state)
+{
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_PSS_SALTLEN, (char *)(uintptr_t) "20", 0), /* no PSS */
+        OSSL_PARAM_construct_end(),
+    };
+    unsigned char signature[512] = {0};
+
+    (void)state;
+    for (int verifies = 0; verifies < 2; verifies++) {
+        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        size_t signature_len = sizeof(signature);
+
+        assert_int_not_equal((verifies ? EVP_DigestVerifyInit_ex : EVP_DigestSignInit_ex)(
+                                 context, NULL, "SHA256", library, OURS, rsa_key, params),
+                             1);
+        assert_int_not_equal(EVP_DigestSign(context, signature, &signature_len, MESSAGE, sizeof(MESSAGE)), 1);
+        assert_int_not_equal(EVP_DigestSignUpdate(context, MESSAGE, sizeof(MESSAGE)), 1);
+        assert_int_not_equal(EVP_DigestVerify(context, signature, 256, MESSAGE, sizeof(MESSAGE)), 1);
+        assert_int_not_equal(EVP_DigestVerifyUpdate(context, MESSAGE, sizeof(MESSAGE)), 1);
+        assert_int_not_equal(EVP_DigestVerifyFinal(context, signature, 256), 1);
+        EVP_MD_CTX_free(context);
+    }
+    ERR_clear_error();
+}
+
 static void what_is_no_signature_is_not_verified(void **state)
 {
     EVP_PKEY *keys[] = {ec_key, rsa_key, ed_key};
@@ -470,6 +497,7 @@ int main(void)
         cmocka_unit_test(a_digest_of_another_length_is_not_signed),
         cmocka_unit_test(pss_with_a_mask_that_the_cluster_does_not_have_is_refused),
         cmocka_unit_test(variants_of_eddsa_are_refused),
+        cmocka_unit_test(what_has_not_begun_neither_signs_nor_verifies),
         cmocka_unit_test(what_is_no_signature_is_not_verified),
         cmocka_unit_test(whatever_is_wrong_with_a_premaster_secret_it_is_48_bytes_long),
         cmocka_unit_test(tls_1_2_exchanges_keys_by_rsa),

@@ -101,25 +101,9 @@ static int take_key(struct signature *signature, void *data, bool signs)
     return 1;
 }
 
-/* What newer default providers take, and the cluster does not do: its signature would be another than was asked for. */
-static int is_done_by_cluster(const struct signature *signature, const OSSL_PARAM params[])
+static int check_begun(const struct signature *signature, const void *what)
 {
-    const OSSL_PARAM *instance = OSSL_PARAM_locate_const(params, "instance"),
-                     *context = OSSL_PARAM_locate_const(params, "context-string"),
-                     *nonce_type = OSSL_PARAM_locate_const(params, "nonce-type");
-    const char *name = NULL;
-    unsigned type = 0;
-
-    if (!signature->signs)
-        return 1;
-    CHECK(signature->provider,
-          !instance || (OSSL_PARAM_get_utf8_string_ptr(instance, &name) &&
-                        OPENSSL_strcasecmp(name, signature->key->kind->name) == 0),
-          REASON_UNSUPPORTED, "%s", "of EdDSA's variants the cluster has the plain one");
-    CHECK(signature->provider, !context || context->data_size == 0, REASON_UNSUPPORTED, "%s",
-          "the cluster signs without a context string");
-    CHECK(signature->provider, !nonce_type || (OSSL_PARAM_get_uint(nonce_type, &type) && type == 0), REASON_UNSUPPORTED,
-          "%s", "the cluster's nonces are random");
+    CHECK(signature->provider, what, REASON_PARAMETER, "%s", "the operation has not begun");
     return 1;
 }
 
@@ -129,8 +113,9 @@ static int set_params(void *data, const OSSL_PARAM params[])
 
     if (!params || !params->key)
         return 1;
-    CHECK(signature->provider, signature->twin, REASON_PARAMETER, "%s", "the operation has not begun");
-    return EVP_PKEY_CTX_set_params(signature->twin, params) == 1 && is_done_by_cluster(signature, params);
+    TRY(check_begun(signature, signature->twin));
+    return EVP_PKEY_CTX_set_params(signature->twin, params) == 1 &&
+           (!signature->signs || signature_allows(signature->key, params));
 }
 
 static int begin(struct signature *signature, void *key, const OSSL_PARAM params[], bool signs)
@@ -183,7 +168,7 @@ static int begin_hashing(struct signature *signature)
 }
 
 /* `name` NULL: begun again without saying with which digest, that is, with the same. */
-static int begin_digest(struct signature *signature, const char *name, void *key, const OSSL_PARAM params[], bool signs)
+static int start_digest(struct signature *signature, const char *name, void *key, const OSSL_PARAM params[], bool signs)
 {
     TRY(take_key(signature, key, signs));
     if (!name && signature->twin_digest && EVP_MD_CTX_get0_md(signature->twin_digest))
@@ -204,6 +189,16 @@ static int begin_digest(struct signature *signature, const char *name, void *key
     signature->twin = twin;
     TRY(set_params(signature, params));
     return begin_hashing(signature);
+}
+
+/* OpenSSL lets a program go on with what has not begun, unless that program looks: then there is nothing to go on with.
+ */
+static int begin_digest(struct signature *signature, const char *name, void *key, const OSSL_PARAM params[], bool signs)
+{
+    if (start_digest(signature, name, key, params, signs))
+        return 1;
+    signature_empty(signature);
+    return 0;
 }
 
 static int digest_sign_init(void *data, const char *name, void *key, const OSSL_PARAM params[])
@@ -233,6 +228,7 @@ static int sign_data(struct signature *signature, unsigned char *out, size_t *ou
 {
     size_t needed = 0;
 
+    TRY(check_begun(signature, signature->twin));
     TRY(signature_len(signature, &needed));
     if (!out) {
         *out_len = needed;
@@ -276,9 +272,10 @@ static int digest_sign(void *data, unsigned char *out, size_t *out_len, size_t r
 {
     struct signature *signature = data;
 
+    TRY(check_begun(signature, signature->twin));
     if (signs_whole_messages(signature))
         return sign_data(signature, out, out_len, room, message, message_len, false);
-    CHECK(signature->provider, signature->digest, REASON_PARAMETER, "%s", "the operation has not begun");
+    TRY(check_begun(signature, signature->digest));
     if (out)
         TRY(EVP_DigestUpdate(signature->digest, message, message_len));
     return digest_sign_final(signature, out, out_len, room);
@@ -297,6 +294,7 @@ static int digest_verify_update(void *data, const unsigned char *part, size_t pa
 {
     const struct signature *signature = data;
 
+    TRY(check_begun(signature, signature->twin_digest));
     return EVP_DigestVerifyUpdate(signature->twin_digest, part, part_len) == 1;
 }
 
@@ -304,6 +302,7 @@ static int digest_verify_final(void *data, const unsigned char *value, size_t va
 {
     const struct signature *signature = data;
 
+    TRY(check_begun(signature, signature->twin_digest));
     return EVP_DigestVerifyFinal(signature->twin_digest, value, value_len) == 1;
 }
 
@@ -312,6 +311,7 @@ static int digest_verify(void *data, const unsigned char *value, size_t value_le
 {
     const struct signature *signature = data;
 
+    TRY(check_begun(signature, signature->twin_digest));
     return EVP_DigestVerify(signature->twin_digest, value, value_len, message, message_len) == 1;
 }
 

@@ -197,6 +197,25 @@ static int sign_ec(const struct key *key, EVP_PKEY_CTX *parameters, bool is_dige
 
 /* --- all --- */
 
+int signature_allows(const struct key *key, const OSSL_PARAM params[])
+{
+    const OSSL_PARAM *instance = OSSL_PARAM_locate_const(params, "instance"),
+                     *context = OSSL_PARAM_locate_const(params, "context-string"),
+                     *nonce_type = OSSL_PARAM_locate_const(params, "nonce-type");
+    const char *name = NULL;
+    unsigned type = 0;
+
+    CHECK(key->provider,
+          !instance ||
+              (OSSL_PARAM_get_utf8_string_ptr(instance, &name) && OPENSSL_strcasecmp(name, key->kind->name) == 0),
+          REASON_UNSUPPORTED, "%s", "of EdDSA's variants the cluster has the plain one");
+    CHECK(key->provider, !context || context->data_size == 0, REASON_UNSUPPORTED, "%s",
+          "the cluster signs without a context string");
+    CHECK(key->provider, !nonce_type || (OSSL_PARAM_get_uint(nonce_type, &type) && type == 0), REASON_UNSUPPORTED, "%s",
+          "the cluster's nonces are random");
+    return 1;
+}
+
 int signature_make(const struct key *key, EVP_PKEY_CTX *parameters, bool is_digest, const unsigned char *data,
                    size_t data_len, unsigned char *out, size_t *out_len)
 {
