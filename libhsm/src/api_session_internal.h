@@ -69,3 +69,8 @@ status_code session_check_refusal(hsm_session *session, const struct credentials
 void session_note_refusal(hsm_session *session, const struct credentials *credentials, status_code status);
 
 void session_forget_refusal(hsm_session *session);
+
+/** Whether this user is logged in. */
+bool session_is_of(hsm_session *session, const char *user);
+
+status_code session_forget_login(hsm_session *session);

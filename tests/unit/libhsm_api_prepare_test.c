@@ -296,6 +296,11 @@ static void a_descriptor_is_read_only_once(void **state)
     snprintf(number, sizeof(number), "%d", ends[0]);
     setenv("HSM_PASSWORD_FD", number, 1);
     prepare();
+    hsm_session *second = NULL; /* of the same cluster: there is nothing left in the descriptor */
+
+    assert_int_equal(hsm_session_open(cluster, &second), HSM_OK);
+    assert_int_equal(hsm_login_prepare(second), HSM_OK);
+    hsm_session_close(second);
     assert_int_equal(pipe(others), 0);
     assert_int_equal(dup2(others[0], ends[0]), ends[0]);
     assert_int_equal(write(others[1], "not yours\n", 10), 10);
