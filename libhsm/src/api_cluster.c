@@ -24,6 +24,7 @@ static void cluster_free(hsm_cluster *cluster)
     if (cluster->core)
         core_close(cluster->core);
     config_free(cluster->config);
+    cluster_forget_prepared(cluster);
     free(cluster);
 }
 

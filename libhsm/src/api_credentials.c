@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "platform.h"
 
 #ifndef O_NONBLOCK
 #define O_NONBLOCK 0
@@ -83,7 +84,7 @@ static status_code read_inherited(const char *text, struct bytes *password)
 
 static status_code read_password(const struct hsm_config *config, bool again, struct bytes *password)
 {
-    const char *inherited = getenv("HSM_PASSWORD_FD");
+    const char *inherited = platform_environment("HSM_PASSWORD_FD");
 
     if (config->password) {
         TRY(bytes_assign(password, slice_text(config->password)));

@@ -1,15 +1,15 @@
-/* Logging in and out (hsm/session.h). What the library does by itself is in api_login_again.c. */
+/* Logging in and out (hsm/session.h). What is prepared for is in api_login_prepare.c, what the library does by itself
+ * in api_login_again.c. */
 #include "hsm/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include "api_call.h"
 #include "api_cluster.h"
-#include "api_credentials.h"
 #include "api_session_internal.h"
 #include "protocol/catalog.h"
 
-static bool same_user(hsm_session *session, const char *user)
+bool session_is_of(hsm_session *session, const char *user)
 {
     api_lock_take(&session->lock);
     bool same = strcmp(session->info.user, user) == 0;
@@ -48,7 +48,7 @@ status_code session_log_in(hsm_session *session, const char *user, struct slice 
         TRY(call_put_bytes(&call, FIELD_STATE, proof->state.data, proof->state.len, "challenge"));
         TRY(call_put_bytes(&call, FIELD_SIGNATURE, proof->signature.data, proof->signature.len, "signature"));
     }
-    bool keeps = same_user(session, user);
+    bool keeps = session_is_of(session, user);
     if (keeps)
         TRY(login_copy(session->login, &earlier));
     if (earlier.len)
@@ -72,6 +72,7 @@ static void forget_credentials(hsm_session *session)
     atomic_store(&session->prepared, false);
     atomic_store(&session->from_config, false);
     session_forget_kept(session);
+    session_forget_refusal(session);
 }
 
 static status_code login_explicit(hsm_session *session, const char *user, struct slice password,
@@ -141,7 +142,7 @@ hsm_status hsm_login_default(hsm_session *session)
     return API(login_default(session));
 }
 
-static status_code forget_login(hsm_session *session)
+status_code session_forget_login(hsm_session *session)
 {
     ARGUMENT(session, "no session");
     forget_credentials(session);
@@ -153,27 +154,7 @@ static status_code forget_login(hsm_session *session)
 
 hsm_status hsm_login_forget(hsm_session *session)
 {
-    return API(forget_login(session));
-}
-
-/* A login that is there stays when it is of the same user. */
-static status_code login_prepare(hsm_session *session)
-{
-    CLEANUP(credentials_release) struct credentials credentials = CREDENTIALS_INIT;
-
-    ARGUMENT(session, "no session");
-    TRY(credentials_read(session->cluster->config, &credentials));
-    if (!same_user(session, credentials.user))
-        TRY(forget_login(session));
-    TRY(session_keep_login(session, credentials.user, bytes_slice(&credentials.password)));
-    atomic_store(&session->from_config, true);
-    atomic_store(&session->prepared, true);
-    return STATUS_OK;
-}
-
-hsm_status hsm_login_prepare(hsm_session *session)
-{
-    return API(login_prepare(session));
+    return API(session_forget_login(session));
 }
 
 static status_code logout(hsm_session *session)
@@ -186,7 +167,7 @@ static status_code logout(hsm_session *session)
     /* A login that has ended already is as good as ended. */
     if (status != STATUS_OK && status != STATUS_TICKET_EXPIRED)
         return status;
-    return forget_login(session);
+    return session_forget_login(session);
 }
 
 hsm_status hsm_logout(hsm_session *session)

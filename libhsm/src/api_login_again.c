@@ -100,16 +100,24 @@ static void learn(hsm_session *session, const struct credentials *credentials, b
         session_forget_kept(session);
 }
 
-status_code session_log_in_from_config(hsm_session *session)
+static status_code log_in_from_config(hsm_session *session, bool by_itself)
 {
     CLEANUP(credentials_release) struct credentials credentials = CREDENTIALS_INIT;
     bool from_kept;
 
     TRY(session_credentials(session, &credentials, &from_kept));
+    if (by_itself)
+        TRY(session_check_refusal(session, &credentials));
     status_code status = session_log_in(session, credentials.user, bytes_slice(&credentials.password), NULL);
 
     learn(session, &credentials, from_kept, status);
+    session_note_refusal(session, &credentials, status);
     return status;
+}
+
+status_code session_log_in_from_config(hsm_session *session)
+{
+    return log_in_from_config(session, false);
 }
 
 /* A password that is not good any more is tried once: trying on would lock the user. */
@@ -151,7 +159,7 @@ static void wait_for_turn(hsm_session *session, uint32_t generation)
 
 static status_code login_as_before(hsm_session *session)
 {
-    return atomic_load(&session->from_config) ? session_log_in_from_config(session) : login_from_kept(session);
+    return atomic_load(&session->from_config) ? log_in_from_config(session, true) : login_from_kept(session);
 }
 
 /* What the thread whose turn it was came to. */

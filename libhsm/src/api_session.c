@@ -36,6 +36,7 @@ void hsm_session_close(hsm_session *session)
     session_objects_drop(session);
     session_use_proofs_drop(session);
     session_forget_kept(session);
+    session_forget_refusal(session);
     free(session);
 }
 

@@ -17,11 +17,13 @@ struct kept_login {
 };
 
 struct use_proof;
+struct refusal;
 
 struct hsm_session {
     hsm_cluster *cluster;
-    struct login *login;  /* the ticket; the same from open to close */
-    struct api_lock lock; /* guards `info`, `kept`, `quorum_token`, `proofs`, `objects` and what `objects` points to */
+    struct login *login; /* the ticket; the same from open to close */
+    struct api_lock
+        lock; /* guards `info`, `kept`, `refusal`, `quorum_token`, `proofs`, `objects` and what it points to */
     hsm_login_info info;
     struct object_table *objects;
     struct use_proof *proofs; /* api_use_proof.c */
@@ -35,6 +37,7 @@ struct hsm_session {
     _Atomic bool from_config;       /* the library may log in again by itself, with the configuration's credentials */
     _Atomic bool prepared;          /* also for the first time, and with what is kept when they cannot be read */
     struct kept_login *kept;        /* NULL: nothing is kept */
+    struct refusal *refusal;        /* api_login_refused.c */
     _Atomic uint32_t timeout_ms;    /* of calls; 0: the configuration's */
 };
 
@@ -58,3 +61,16 @@ struct credentials;
 
 /** The credentials of the configuration, read anew; of a prepared session those that are kept, when they cannot be. */
 status_code session_credentials(hsm_session *session, struct credentials *credentials, bool *from_kept);
+
+/** Whether the library may try these by itself: STATUS_LOGIN_FAILED when nodes refused them a short time ago. */
+status_code session_check_refusal(hsm_session *session, const struct credentials *credentials);
+
+/** What came of a login with them. */
+void session_note_refusal(hsm_session *session, const struct credentials *credentials, status_code status);
+
+void session_forget_refusal(hsm_session *session);
+
+/** Whether this user is logged in. */
+bool session_is_of(hsm_session *session, const char *user);
+
+status_code session_forget_login(hsm_session *session);

@@ -7,6 +7,7 @@
 #include <yaml.h>
 #endif
 #include "config.h"
+#include "platform.h"
 
 #define FILE_MAX ((size_t)1 << 20)
 
@@ -101,7 +102,7 @@ static status_code read_file(struct hsm_config *config, const char *path)
 
 static bool usual_place(char path[512])
 {
-    const char *home = getenv("HOME");
+    const char *home = platform_environment("HOME");
 
     if (home && (size_t)snprintf(path, 512, "%s/.config/hsm/hsm.yaml", home) < 512 && access(path, R_OK) == 0)
         return true;
@@ -119,7 +120,7 @@ static status_code read_environment(struct hsm_config *config)
 
         for (size_t j = 0; name[j] && j + 5 < sizeof(variable); j++)
             variable[4 + j] = name[j] == '-' ? '_' : (char)(name[j] >= 'a' && name[j] <= 'z' ? name[j] - 32 : name[j]);
-        const char *value = getenv(variable);
+        const char *value = platform_environment(variable);
         if (value)
             TRY(config_set(config, name, value, variable));
     }
@@ -131,7 +132,7 @@ status_code config_load(struct hsm_config *config, const char *path)
     char usual[512];
 
     if (!path)
-        path = getenv("HSM_CONFIG");
+        path = platform_environment("HSM_CONFIG");
     if (path && *path)
         TRY(read_file(config, path));
     else if (usual_place(usual))

@@ -11,6 +11,11 @@ uint64_t platform_now_ns(void);
 /** The id of this process: every call asks, to tell a child of fork, so it costs no system call. */
 long platform_process(void);
 
+/** The value of a variable of the environment; NULL when there is none, and in a program that has more rights than the
+ * user who started it (setuid, file capabilities): the environment is that user's, and could send it with its passwords
+ * to other nodes. */
+const char *platform_environment(const char *variable);
+
 /** An event that one thread waits for: 0, until it is marked with a value of PLATFORM_EVENT_FIRST or above. */
 typedef atomic_uint platform_event;
 #define PLATFORM_EVENT_FIRST 2u

@@ -3,6 +3,7 @@
 
 #include <linux/futex.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -51,6 +52,11 @@ long platform_process(void)
     if (wiped_by_fork())
         atomic_store_explicit(&process.id, id, memory_order_relaxed);
     return id;
+}
+
+const char *platform_environment(const char *variable)
+{
+    return secure_getenv(variable);
 }
 
 #define SLEEPING 1u

@@ -239,6 +239,26 @@ static void a_kept_password_that_is_refused_is_tried_once(void **state)
     assert_int_equal(use(), HSM_OK);
 }
 
+/* Every handshake of a server asks for a login: they would lock the user. */
+static void a_password_in_a_file_that_is_refused_rests_until_it_has_changed(void **state)
+{
+    (void)state;
+    prepare();
+    strcpy(good_password, "second password");
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(use(), HSM_LOGIN_FAILED);
+    assert_non_null(strstr(hsm_last_error()->detail, "tried again in 15 s"));
+    assert_int_equal(atomic_load(&n_logins), 1);
+    write_password("second password");
+    assert_int_equal(use(), HSM_OK);
+    /* What the program asks for is tried. */
+    strcpy(good_password, "third password");
+    atomic_store(&expired, true);
+    assert_int_equal(use(), HSM_LOGIN_FAILED);
+    assert_int_equal(hsm_login_default(session), HSM_LOGIN_FAILED);
+    assert_int_equal(atomic_load(&n_logins), 4);
+}
+
 static void a_locked_user_is_no_reason_to_forget_the_password(void **state)
 {
     (void)state;
@@ -276,6 +296,11 @@ static void a_descriptor_is_read_only_once(void **state)
     snprintf(number, sizeof(number), "%d", ends[0]);
     setenv("HSM_PASSWORD_FD", number, 1);
     prepare();
+    hsm_session *second = NULL; /* of the same cluster: there is nothing left in the descriptor */
+
+    assert_int_equal(hsm_session_open(cluster, &second), HSM_OK);
+    assert_int_equal(hsm_login_prepare(second), HSM_OK);
+    hsm_session_close(second);
     assert_int_equal(pipe(others), 0);
     assert_int_equal(dup2(others[0], ends[0]), ends[0]);
     assert_int_equal(write(others[1], "not yours\n", 10), 10);
@@ -361,6 +386,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_password_that_cannot_be_read_any_more_is_known, begin, end),
         cmocka_unit_test_setup_teardown(a_changed_password_is_taken_up_and_kept, begin, end),
         cmocka_unit_test_setup_teardown(a_kept_password_that_is_refused_is_tried_once, begin, end),
+        cmocka_unit_test_setup_teardown(a_password_in_a_file_that_is_refused_rests_until_it_has_changed, begin, end),
         cmocka_unit_test_setup_teardown(a_locked_user_is_no_reason_to_forget_the_password, begin, end),
         cmocka_unit_test_setup_teardown(a_pipe_in_the_files_place_is_not_waited_for, begin, end),
         cmocka_unit_test_setup_teardown(a_descriptor_is_read_only_once, begin, end),

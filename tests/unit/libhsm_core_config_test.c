@@ -7,6 +7,14 @@
 #include <stdlib.h>
 #include "config.h"
 
+/* The C library's, here without its look at the process's rights: those are `has_more_rights_than_its_user`. */
+static bool has_more_rights_than_its_user;
+
+char *secure_getenv(const char *name)
+{
+    return has_more_rights_than_its_user ? NULL : getenv(name);
+}
+
 static int set_up(void **state)
 {
     struct hsm_config *config;
@@ -77,6 +85,28 @@ static void the_environment_wins_over_the_file(void **state)
     unsetenv("HSM_TIMEOUT_MS");
 }
 
+/* A user who starts a setuid program would have its password sent to a node of his own. */
+static void a_program_with_more_rights_than_its_user_reads_no_environment(void **state)
+{
+    struct hsm_config *config = *state;
+
+    assert_int_equal(parse(config, "user: file\nnodes: tls+tcp://a:1\n"), STATUS_OK);
+    setenv("HSM_CONFIG", "/nonexistent", 1);
+    setenv("HOME", "/nonexistent", 1);
+    setenv("HSM_USER", "environment", 1);
+    setenv("HSM_NODES", "tls+tcp://b:2", 1);
+    has_more_rights_than_its_user = true;
+    status_code status = config_load(config, NULL);
+
+    has_more_rights_than_its_user = false;
+    unsetenv("HSM_CONFIG");
+    unsetenv("HSM_USER");
+    unsetenv("HSM_NODES");
+    assert_int_equal(status, STATUS_OK);
+    assert_string_equal(config->user, "file");
+    assert_string_equal(config->nodes[0], "tls+tcp://a:1");
+}
+
 static void secrets_are_not_given_out(void **state)
 {
     CLEANUP(bytes_release) struct bytes text = BYTES_INIT;
@@ -103,9 +133,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_file_sets_what_it_names),       TEST(a_misspelt_setting_is_named_with_line_and_nearest),
-        TEST(values_out_of_range_are_refused), TEST(the_environment_wins_over_the_file),
-        TEST(secrets_are_not_given_out),       TEST(a_copy_stands_alone),
+        TEST(a_file_sets_what_it_names),
+        TEST(a_misspelt_setting_is_named_with_line_and_nearest),
+        TEST(values_out_of_range_are_refused),
+        TEST(the_environment_wins_over_the_file),
+        TEST(a_program_with_more_rights_than_its_user_reads_no_environment),
+        TEST(secrets_are_not_given_out),
+        TEST(a_copy_stands_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,14 +61,14 @@ static int set_params(void *data, const OSSL_PARAM params[])
 {
     const struct asym_cipher *cipher = data;
 
-    return !params || !params->key || EVP_PKEY_CTX_set_params(cipher->twin, params) == 1;
+    return !params || !params->key || (cipher->twin && EVP_PKEY_CTX_set_params(cipher->twin, params) == 1);
 }
 
 static int get_params(void *data, OSSL_PARAM params[])
 {
     const struct asym_cipher *cipher = data;
 
-    return cipher->twin ? EVP_PKEY_CTX_get_params(cipher->twin, params) : 1;
+    return !cipher->twin || EVP_PKEY_CTX_get_params(cipher->twin, params) == 1;
 }
 
 static const OSSL_PARAM *gettable_params(void *data, void *provider)
@@ -146,7 +146,7 @@ static int encrypt(void *data, unsigned char *out, size_t *out_len, size_t room,
     const struct asym_cipher *cipher = data;
 
     *out_len = room;
-    return EVP_PKEY_encrypt(cipher->twin, out, out_len, in, in_len);
+    return EVP_PKEY_encrypt(cipher->twin, out, out_len, in, in_len) == 1;
 }
 
 /* --- decryption --- */
@@ -193,36 +193,55 @@ static int decrypt_mechanism(const struct asym_cipher *cipher, int padding, hsm_
     }
 }
 
+#define PREMASTER_LEN SSL_MAX_MASTER_KEY_LENGTH
+
+/* The versions that stand in front of a good premaster secret. */
+static int take_versions(const struct asym_cipher *cipher, unsigned *wanted, unsigned *negotiated)
+{
+    OSSL_PARAM versions[] = {
+        OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_CLIENT_VERSION, wanted),
+        OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_NEGOTIATED_VERSION, negotiated),
+        OSSL_PARAM_construct_end(),
+    };
+
+    *wanted = *negotiated = 0;
+    TRY(EVP_PKEY_CTX_get_params(cipher->twin, versions));
+    CHECK(cipher->provider, *wanted != 0, REASON_PARAMETER, "%s", "which version of TLS did the client ask for?");
+    return 1;
+}
+
+struct premaster {
+    unsigned char random[PREMASTER_LEN], plain[PLAINTEXT_MAX];
+    size_t plain_len;
+};
+
+static void premaster_wipe(struct premaster *premaster)
+{
+    OPENSSL_cleanse(premaster, sizeof(*premaster));
+}
+
 /* The premaster secret of TLS 1.2's RSA key exchange. RFC 5246, 7.4.7.1: whatever is wrong with it, the handshake goes
  * on with random bytes, so that an attacker does not learn from the server whether the padding was right. */
 static int decrypt_premaster(const struct asym_cipher *cipher, unsigned char *out, size_t *out_len, size_t room,
                              const unsigned char *in, size_t in_len)
 {
     const hsm_mechanism mechanism = HSM_MECHANISM_INIT(HSM_MECHANISM_RSA_PKCS);
-    unsigned char random[SSL_MAX_MASTER_KEY_LENGTH], plain[PLAINTEXT_MAX] = {0};
-    size_t plain_len = sizeof(plain);
+    CLEANUP(premaster_wipe) struct premaster made = {.plain_len = PLAINTEXT_MAX};
     bool invalid = false;
-    unsigned wanted = 0, negotiated = 0;
-    OSSL_PARAM versions[] = {
-        OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_CLIENT_VERSION, &wanted),
-        OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_NEGOTIATED_VERSION, &negotiated),
-        OSSL_PARAM_construct_end(),
-    };
+    unsigned wanted, negotiated;
 
-    CHECK(cipher->provider, room >= sizeof(random), HSM_BUFFER_TOO_SMALL, "%s", "a premaster secret takes 48 bytes");
-    TRY(EVP_PKEY_CTX_get_params(cipher->twin, versions));
-    TRY(RAND_priv_bytes_ex(cipher->provider->library, random, sizeof(random), 0));
-    TRY(key_decrypt(cipher->key, &mechanism, in, in_len, plain, &plain_len, &invalid));
-    unsigned version = ((unsigned)plain[0] << 8) | plain[1];
-    unsigned good = !invalid & (plain_len == sizeof(random)) &
+    CHECK(cipher->provider, room >= PREMASTER_LEN, HSM_BUFFER_TOO_SMALL, "%s", "a premaster secret takes 48 bytes");
+    TRY(take_versions(cipher, &wanted, &negotiated));
+    TRY(RAND_priv_bytes_ex(cipher->provider->library, made.random, PREMASTER_LEN, 0));
+    TRY(key_decrypt(cipher->key, &mechanism, in, in_len, made.plain, &made.plain_len, &invalid));
+    unsigned version = ((unsigned)made.plain[0] << 8) | made.plain[1];
+    unsigned good = !invalid & (made.plain_len == PREMASTER_LEN) &
                     ((version == wanted) | ((negotiated != 0) & (version == negotiated)));
     const unsigned char mask = (unsigned char)(0 - good);
 
-    for (size_t i = 0; i < sizeof(random); i++)
-        out[i] = (unsigned char)((plain[i] & mask) | (random[i] & ~mask));
-    *out_len = sizeof(random);
-    OPENSSL_cleanse(plain, sizeof(plain));
-    OPENSSL_cleanse(random, sizeof(random));
+    for (size_t i = 0; i < PREMASTER_LEN; i++)
+        out[i] = (unsigned char)((made.plain[i] & mask) | (made.random[i] & ~mask));
+    *out_len = PREMASTER_LEN;
     return 1;
 }
 
@@ -236,14 +255,26 @@ static int decrypt_padded(const struct asym_cipher *cipher, int padding, unsigne
     return key_decrypt(cipher->key, &mechanism, in, in_len, out, out_len, NULL);
 }
 
+/* As a number: TLS's own has no name, for want of which EVP_PKEY_CTX_get_rsa_padding of OpenSSL 3.0 crashes. */
+static int padding_of(const struct asym_cipher *cipher, int *padding)
+{
+    OSSL_PARAM wanted[] = {
+        OSSL_PARAM_construct_int(OSSL_ASYM_CIPHER_PARAM_PAD_MODE, padding),
+        OSSL_PARAM_construct_end(),
+    };
+
+    return EVP_PKEY_CTX_get_params(cipher->twin, wanted) == 1;
+}
+
 static int decrypt(void *data, unsigned char *out, size_t *out_len, size_t room, const unsigned char *in, size_t in_len)
 {
     const struct asym_cipher *cipher = data;
-    int padding;
+    int padding = 0;
 
-    TRY(EVP_PKEY_CTX_get_rsa_padding(cipher->twin, &padding));
+    TRY(padding_of(cipher, &padding));
     if (!out) {
-        *out_len = (size_t)EVP_PKEY_get_size(cipher->key->public_key);
+        *out_len =
+            padding == RSA_PKCS1_WITH_TLS_PADDING ? PREMASTER_LEN : (size_t)EVP_PKEY_get_size(cipher->key->public_key);
         return 1;
     }
     if (padding == RSA_PKCS1_WITH_TLS_PADDING)

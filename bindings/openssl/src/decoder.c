@@ -50,7 +50,7 @@ static int pem_decode(void *data, OSSL_CORE_BIO *in, int selection, OSSL_CALLBAC
     }
     OPENSSL_free(name);
     OPENSSL_free(header);
-    OPENSSL_free(der);
+    OPENSSL_clear_free(der, (size_t)der_len); /* every private key of a program comes by here, in clear */
     BIO_free(bio);
     return result;
 }
@@ -64,25 +64,29 @@ static const OSSL_DISPATCH PEM_FUNCTIONS[] = {
 
 /* --- DER --- */
 
-/* All of one DER element, as it stands in the input; nothing when it is none, or too long for a reference. */
-static bool read_element(const struct provider *provider, OSSL_CORE_BIO *in, unsigned char *der, size_t *der_len)
+/* The reference that the input is; nothing when it is none, or too long for one. From the heap, because jobs and
+ * threads of servers have small stacks; wiped, because what is no reference may be a private key of the program's own.
+ */
+static bool read_reference(const struct provider *provider, OSSL_CORE_BIO *in, hsm_reference **reference)
 {
     BIO *bio = BIO_new_from_core_bio(provider->library, in);
-    bool ended = bio && BIO_read_ex(bio, der, REFERENCE_MAX, der_len) == 1 && *der_len < REFERENCE_MAX;
+    unsigned char *der = OPENSSL_malloc(REFERENCE_MAX);
+    size_t der_len = 0;
+    bool read = bio && der && BIO_read_ex(bio, der, REFERENCE_MAX, &der_len) == 1 && der_len < REFERENCE_MAX &&
+                hsm_reference_parse(der, der_len, reference) == HSM_OK;
 
+    OPENSSL_clear_free(der, der_len);
     BIO_free(bio);
-    return ended;
+    return read;
 }
 
 static int der_decode(struct provider *provider, const struct key_kind *kind, OSSL_CORE_BIO *in,
                       OSSL_CALLBACK *callback, void *argument)
 {
-    unsigned char der[REFERENCE_MAX];
-    size_t der_len;
     hsm_reference *reference;
     struct key *key;
 
-    if (!read_element(provider, in, der, &der_len) || hsm_reference_parse(der, der_len, &reference) != HSM_OK)
+    if (!read_reference(provider, in, &reference))
         return 1;
     TRY(key_from_reference(provider, reference, &key));
     if (key->kind == kind)

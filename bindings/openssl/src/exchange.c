@@ -77,9 +77,12 @@ static int take_text(const struct exchange *exchange, const OSSL_PARAM params[],
                      char out[NAME_MAX_LEN])
 {
     const OSSL_PARAM *param = OSSL_PARAM_locate_const(params, name);
+    char text[NAME_MAX_LEN] = "", *at = text;
 
-    CHECK(exchange->provider, !param || OSSL_PARAM_get_utf8_string(param, &out, NAME_MAX_LEN), REASON_PARAMETER, "%s",
+    CHECK(exchange->provider, !param || OSSL_PARAM_get_utf8_string(param, &at, sizeof(text)), REASON_PARAMETER, "%s",
           name);
+    if (param)
+        memcpy(out, text, sizeof(text));
     return 1;
 }
 
@@ -87,9 +90,14 @@ static int take_ukm(struct exchange *exchange, const OSSL_PARAM params[])
 {
     const OSSL_PARAM *param = OSSL_PARAM_locate_const(params, OSSL_EXCHANGE_PARAM_KDF_UKM);
     void *at = exchange->ukm;
+    size_t len = 0;
 
-    CHECK(exchange->provider, !param || OSSL_PARAM_get_octet_string(param, &at, UKM_MAX, &exchange->ukm_len),
-          REASON_PARAMETER, "the shared information is at most %d bytes long", UKM_MAX);
+    if (!param)
+        return 1;
+    /* On failure, too, OpenSSL tells the length that it would have been. */
+    CHECK(exchange->provider, OSSL_PARAM_get_octet_string(param, &at, UKM_MAX, &len), REASON_PARAMETER,
+          "the shared information is at most %d bytes long", UKM_MAX);
+    exchange->ukm_len = len;
     return 1;
 }
 

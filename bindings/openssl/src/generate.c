@@ -20,6 +20,7 @@
 struct generation {
     struct provider *provider;
     const struct key_kind *kind;
+    bool parameters_alone; /* the curve, for a key that somebody else makes */
     char label[LABEL_MAX + 1];
     unsigned char id[ID_MAX];
     size_t id_len;
@@ -46,11 +47,15 @@ const OSSL_PARAM *generation_settable(const struct key_kind *kind)
 static int take_text(struct provider *provider, const OSSL_PARAM params[], const char *name, char *out, size_t room)
 {
     const OSSL_PARAM *param = OSSL_PARAM_locate_const(params, name);
+    const char *text = NULL;
 
     if (!param)
         return 1;
-    CHECK(provider, OSSL_PARAM_get_utf8_string(param, &out, room), REASON_PARAMETER, "%s is at most %zu bytes of text",
-          name, room - 1);
+    size_t len = OSSL_PARAM_get_utf8_string_ptr(param, &text) && text ? strnlen(text, param->data_size) : room;
+
+    CHECK(provider, len < room, REASON_PARAMETER, "%s is at most %zu bytes of text", name, room - 1);
+    memcpy(out, text, len);
+    out[len] = '\0';
     return 1;
 }
 
@@ -113,10 +118,10 @@ struct generation *generation_new(struct provider *provider, const struct key_ki
 {
     struct generation *generation = calloc(1, sizeof(*generation));
 
-    (void)selection;
     if (!generation)
         return NULL;
     *generation = (struct generation){.provider = provider, .kind = kind, .modulus_bits = 2048, .exponent = 65537};
+    generation->parameters_alone = (selection & OSSL_KEYMGMT_SELECT_KEYPAIR) == 0;
     if (!generation_set_params(generation, params)) {
         generation_free(generation);
         return NULL;
@@ -232,13 +237,38 @@ static int generate(const struct generation *generation, struct key **key)
     return key_from_reference(generation->provider, reference, key);
 }
 
+/* Nothing that the cluster has a part in. */
+static int generate_parameters(const struct generation *generation, struct key **key)
+{
+    struct provider *provider = generation->provider;
+
+    CHECK(provider, generation->kind->group_name && generation->group[0] != '\0', REASON_PARAMETER, "%s",
+          "parameters alone are a curve's: which?");
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(provider->library, generation->kind->name, NULL);
+    EVP_PKEY *made = NULL;
+    int result = context && EVP_PKEY_paramgen_init(context) == 1 &&
+                 EVP_PKEY_CTX_set_group_name(context, generation->group) == 1 && EVP_PKEY_paramgen(context, &made) == 1;
+
+    EVP_PKEY_CTX_free(context);
+    CHECK(provider, result, REASON_PARAMETER, "no curve is called %s", generation->group);
+    *key = key_new(provider, generation->kind);
+    if (!*key) {
+        EVP_PKEY_free(made);
+        return RAISE(provider, HSM_OUT_OF_MEMORY, "%s", "");
+    }
+    (*key)->is_template = true;
+    (*key)->public_key = made;
+    return 1;
+}
+
 void *generation_run(void *data, OSSL_CALLBACK *progress, void *argument)
 {
+    const struct generation *generation = data;
     struct key *key = NULL;
 
     (void)progress;
     (void)argument;
-    return generate(data, &key) ? key : NULL;
+    return (generation->parameters_alone ? generate_parameters : generate)(generation, &key) ? key : NULL;
 }
 
 /* --- import --- */

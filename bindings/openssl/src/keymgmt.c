@@ -35,7 +35,7 @@ static struct key *copy_parameters(const struct key *from)
         return NULL;
     to->is_template = true;
     to->public_key = EVP_PKEY_new();
-    if (to->public_key && EVP_PKEY_missing_parameters(from->public_key) == 0 &&
+    if (to->public_key && from->public_key && EVP_PKEY_missing_parameters(from->public_key) == 0 &&
         EVP_PKEY_copy_parameters(to->public_key, from->public_key) == 1)
         return to;
     key_release(to);
@@ -58,7 +58,7 @@ static void *duplicate(const void *data, int selection)
 {
     const struct key *key = data;
 
-    if ((selection & OSSL_KEYMGMT_SELECT_KEYPAIR) == 0)
+    if ((selection & OSSL_KEYMGMT_SELECT_KEYPAIR) == 0 || key->is_template)
         return copy_parameters(key);
     if ((selection & PRIVATE) == 0 && key->has_private)
         return copy_public(key);
@@ -109,7 +109,7 @@ static int get_params(void *data, OSSL_PARAM params[])
 {
     const struct key *key = data;
 
-    return EVP_PKEY_get_params(key->public_key, params);
+    return EVP_PKEY_get_params(key->public_key, params) == 1;
 }
 
 /* The union of what public keys of any kind tell: asked for without a key. */

@@ -101,14 +101,21 @@ static int take_key(struct signature *signature, void *data, bool signs)
     return 1;
 }
 
+static int check_begun(const struct signature *signature, const void *what)
+{
+    CHECK(signature->provider, what, REASON_PARAMETER, "%s", "the operation has not begun");
+    return 1;
+}
+
 static int set_params(void *data, const OSSL_PARAM params[])
 {
     const struct signature *signature = data;
 
     if (!params || !params->key)
         return 1;
-    CHECK(signature->provider, signature->twin, REASON_PARAMETER, "%s", "the operation has not begun");
-    return EVP_PKEY_CTX_set_params(signature->twin, params);
+    TRY(check_begun(signature, signature->twin));
+    return EVP_PKEY_CTX_set_params(signature->twin, params) == 1 &&
+           (!signature->signs || signature_allows(signature->key, params));
 }
 
 static int begin(struct signature *signature, void *key, const OSSL_PARAM params[], bool signs)
@@ -138,26 +145,34 @@ static int verify_init(void *data, void *key, const OSSL_PARAM params[])
     return begin(data, key, params, false);
 }
 
-/* The message is hashed here when it is to be signed; the twin hashes what it verifies. */
-static int begin_hashing(struct signature *signature, const char *name)
+static bool signs_whole_messages(const struct signature *signature)
+{
+    return signature->key->kind->key_type == HSM_KEY_TYPE_EC_EDWARDS;
+}
+
+/* The message is hashed here when it is to be signed, with the digest that the twin has settled on; the twin hashes
+ * what it verifies. */
+static int begin_hashing(struct signature *signature)
 {
     EVP_MD_CTX_free(signature->digest);
     signature->digest = NULL;
-    if (!signature->signs || !name || name[0] == '\0')
+    if (!signature->signs || signs_whole_messages(signature))
         return 1;
-    EVP_MD *md = EVP_MD_fetch(signature->provider->library, name, NULL);
+    const EVP_MD *md = EVP_MD_CTX_get0_md(signature->twin_digest);
 
+    CHECK(signature->provider, md, REASON_PARAMETER, "%s", "with which digest?");
     signature->digest = EVP_MD_CTX_new();
-    int result = md && signature->digest && EVP_DigestInit_ex2(signature->digest, md, NULL) == 1;
-
-    EVP_MD_free(md);
-    CHECK(signature->provider, result, REASON_PARAMETER, "no digest is called %s", name);
+    CHECK(signature->provider, signature->digest && EVP_DigestInit_ex2(signature->digest, md, NULL) == 1,
+          REASON_OPENSSL, "no hashing with %s", EVP_MD_get0_name(md));
     return 1;
 }
 
-static int begin_digest(struct signature *signature, const char *name, void *key, const OSSL_PARAM params[], bool signs)
+/* `name` NULL: begun again without saying with which digest, that is, with the same. */
+static int start_digest(struct signature *signature, const char *name, void *key, const OSSL_PARAM params[], bool signs)
 {
     TRY(take_key(signature, key, signs));
+    if (!name && signature->twin_digest && EVP_MD_CTX_get0_md(signature->twin_digest))
+        name = EVP_MD_get0_name(EVP_MD_CTX_get0_md(signature->twin_digest));
     EVP_MD_CTX *twin_digest = EVP_MD_CTX_new();
     EVP_PKEY_CTX *twin = NULL;
 
@@ -173,7 +188,17 @@ static int begin_digest(struct signature *signature, const char *name, void *key
     signature->twin_digest = twin_digest;
     signature->twin = twin;
     TRY(set_params(signature, params));
-    return begin_hashing(signature, name);
+    return begin_hashing(signature);
+}
+
+/* OpenSSL lets a program go on with what has not begun, unless that program looks: then there is nothing to go on with.
+ */
+static int begin_digest(struct signature *signature, const char *name, void *key, const OSSL_PARAM params[], bool signs)
+{
+    if (start_digest(signature, name, key, params, signs))
+        return 1;
+    signature_empty(signature);
+    return 0;
 }
 
 static int digest_sign_init(void *data, const char *name, void *key, const OSSL_PARAM params[])
@@ -203,6 +228,7 @@ static int sign_data(struct signature *signature, unsigned char *out, size_t *ou
 {
     size_t needed = 0;
 
+    TRY(check_begun(signature, signature->twin));
     TRY(signature_len(signature, &needed));
     if (!out) {
         *out_len = needed;
@@ -246,34 +272,38 @@ static int digest_sign(void *data, unsigned char *out, size_t *out_len, size_t r
 {
     struct signature *signature = data;
 
-    if (!signature->digest)
+    TRY(check_begun(signature, signature->twin));
+    if (signs_whole_messages(signature))
         return sign_data(signature, out, out_len, room, message, message_len, false);
+    TRY(check_begun(signature, signature->digest));
     if (out)
         TRY(EVP_DigestUpdate(signature->digest, message, message_len));
     return digest_sign_final(signature, out, out_len, room);
 }
 
-/* --- verifying: the twin's --- */
+/* --- verifying: the twin's; its negative results are errors as well, which to a careless program would be true --- */
 
 static int verify(void *data, const unsigned char *value, size_t value_len, const unsigned char *tbs, size_t tbs_len)
 {
     const struct signature *signature = data;
 
-    return EVP_PKEY_verify(signature->twin, value, value_len, tbs, tbs_len);
+    return EVP_PKEY_verify(signature->twin, value, value_len, tbs, tbs_len) == 1;
 }
 
 static int digest_verify_update(void *data, const unsigned char *part, size_t part_len)
 {
     const struct signature *signature = data;
 
-    return EVP_DigestVerifyUpdate(signature->twin_digest, part, part_len);
+    TRY(check_begun(signature, signature->twin_digest));
+    return EVP_DigestVerifyUpdate(signature->twin_digest, part, part_len) == 1;
 }
 
 static int digest_verify_final(void *data, const unsigned char *value, size_t value_len)
 {
     const struct signature *signature = data;
 
-    return EVP_DigestVerifyFinal(signature->twin_digest, value, value_len);
+    TRY(check_begun(signature, signature->twin_digest));
+    return EVP_DigestVerifyFinal(signature->twin_digest, value, value_len) == 1;
 }
 
 static int digest_verify(void *data, const unsigned char *value, size_t value_len, const unsigned char *message,
@@ -281,7 +311,8 @@ static int digest_verify(void *data, const unsigned char *value, size_t value_le
 {
     const struct signature *signature = data;
 
-    return EVP_DigestVerify(signature->twin_digest, value, value_len, message, message_len);
+    TRY(check_begun(signature, signature->twin_digest));
+    return EVP_DigestVerify(signature->twin_digest, value, value_len, message, message_len) == 1;
 }
 
 /* What stands in a signature is seen with the public key alone. */
@@ -300,7 +331,7 @@ static int verify_recover(void *data, unsigned char *out, size_t *out_len, size_
     const struct signature *signature = data;
 
     *out_len = room;
-    return EVP_PKEY_verify_recover(signature->twin, out, out_len, value, value_len);
+    return EVP_PKEY_verify_recover(signature->twin, out, out_len, value, value_len) == 1;
 }
 
 /* --- parameters: the twin's --- */
@@ -309,7 +340,7 @@ static int get_params(void *data, OSSL_PARAM params[])
 {
     const struct signature *signature = data;
 
-    return signature->twin ? EVP_PKEY_CTX_get_params(signature->twin, params) : 1;
+    return !signature->twin || EVP_PKEY_CTX_get_params(signature->twin, params) == 1;
 }
 
 static const OSSL_PARAM *gettable_params(void *data, void *provider)

@@ -30,6 +30,12 @@ uint32_t hash_of_name(const char *name)
         {"SHA2-384", HSM_HASH_SHA384},
         {"SHA2-512", HSM_HASH_SHA512},
         {"SHA-1", HSM_HASH_SHA1},
+        {"SHA-224", HSM_HASH_SHA224},
+        {"SHA-256", HSM_HASH_SHA256},
+        {"SHA-384", HSM_HASH_SHA384},
+        {"SHA-512", HSM_HASH_SHA512},
+        {"SHA-512/224", HSM_HASH_SHA512_224},
+        {"SHA-512/256", HSM_HASH_SHA512_256},
         {"SHA512-224", HSM_HASH_SHA512_224},
         {"SHA512-256", HSM_HASH_SHA512_256},
         {"SHA2-512/224", HSM_HASH_SHA512_224},
@@ -50,7 +56,7 @@ static int digest_name(EVP_PKEY_CTX *parameters, char name[NAME_MAX_LEN])
     };
 
     name[0] = '\0';
-    return EVP_PKEY_CTX_get_params(parameters, wanted) >= 0;
+    return EVP_PKEY_CTX_get_params(parameters, wanted) == 1;
 }
 
 /* --- RSA --- */
@@ -93,6 +99,7 @@ static int take_salt(const struct key *key, EVP_PKEY_CTX *parameters, size_t has
      */
     if (salt_len == RSA_PSS_SALTLEN_AUTO || salt_len == RSA_PSS_SALTLEN_MAX || most < (int32_t)hash_len)
         mechanism->salt_len = most;
+    CHECK(key->provider, most >= 0, REASON_PARAMETER, "%s", "the digest is too long for this key");
     return 1;
 }
 
@@ -101,8 +108,12 @@ static int take_pss(const struct key *key, EVP_PKEY_CTX *parameters, size_t hash
     char mgf_name[NAME_MAX_LEN] = "";
 
     mechanism->type = HSM_MECHANISM_RSA_PKCS_PSS;
-    if (EVP_PKEY_CTX_get_rsa_mgf1_md_name(parameters, mgf_name, sizeof(mgf_name)) == 1 && mgf_name[0] != '\0')
+    mechanism->mgf_hash = mechanism->hash;
+    TRY(EVP_PKEY_CTX_get_rsa_mgf1_md_name(parameters, mgf_name, sizeof(mgf_name)));
+    if (mgf_name[0] != '\0')
         mechanism->mgf_hash = hash_of_name(mgf_name);
+    CHECK(key->provider, mechanism->mgf_hash != HSM_HASH_NONE, REASON_UNSUPPORTED, "the cluster has no MGF1 with %s",
+          mgf_name);
     return take_salt(key, parameters, hash_len, mechanism);
 }
 
@@ -122,8 +133,8 @@ static int rsa_mechanism(const struct key *key, EVP_PKEY_CTX *parameters, size_t
         CHECK(key->provider, mechanism->hash != HSM_HASH_NONE, REASON_PARAMETER, "%s", "PSS takes a digest");
         return take_pss(key, parameters, data_len, mechanism);
     case RSA_NO_PADDING:
+        CHECK(key->provider, name[0] == '\0', REASON_PARAMETER, "%s", "raw RSA takes no digest");
         mechanism->type = HSM_MECHANISM_RSA_X_509;
-        mechanism->hash = HSM_HASH_NONE;
         return 1;
     default:
         return RAISE(key->provider, REASON_UNSUPPORTED, "%s", "the cluster has no such padding");
@@ -156,19 +167,54 @@ static int to_der(const struct key *key, const unsigned char *raw, size_t raw_le
     return 1;
 }
 
-/* The digest may be any: ECDSA takes its leftmost bits (FIPS 186-5, 6.4.1). */
-static int sign_ec(const struct key *key, bool is_digest, const unsigned char *data, size_t data_len,
-                   unsigned char *out, size_t *out_len)
+/* The digest may be any: ECDSA takes its leftmost bits (FIPS 186-5, 6.4.1). When it was said which, it has its length.
+ */
+static int check_digest(const struct key *key, EVP_PKEY_CTX *parameters, size_t data_len)
+{
+    size_t digest_len = 0;
+    OSSL_PARAM wanted[] = {
+        OSSL_PARAM_construct_size_t(OSSL_SIGNATURE_PARAM_DIGEST_SIZE, &digest_len),
+        OSSL_PARAM_construct_end(),
+    };
+
+    TRY(EVP_PKEY_CTX_get_params(parameters, wanted));
+    CHECK(key->provider, digest_len == 0 || digest_len == data_len, HSM_DATA_LENGTH,
+          "a digest of %zu bytes is expected, not %zu", digest_len, data_len);
+    return 1;
+}
+
+static int sign_ec(const struct key *key, EVP_PKEY_CTX *parameters, bool is_digest, const unsigned char *data,
+                   size_t data_len, unsigned char *out, size_t *out_len)
 {
     const hsm_mechanism mechanism = HSM_MECHANISM_INIT(HSM_MECHANISM_ECDSA);
     unsigned char raw[256];
     size_t raw_len = sizeof(raw);
 
+    TRY(check_digest(key, parameters, data_len));
     TRY(key_sign(key, &mechanism, is_digest, data, data_len, raw, &raw_len));
     return to_der(key, raw, raw_len, out, out_len);
 }
 
 /* --- all --- */
+
+int signature_allows(const struct key *key, const OSSL_PARAM params[])
+{
+    const OSSL_PARAM *instance = OSSL_PARAM_locate_const(params, "instance"),
+                     *context = OSSL_PARAM_locate_const(params, "context-string"),
+                     *nonce_type = OSSL_PARAM_locate_const(params, "nonce-type");
+    const char *name = NULL;
+    unsigned type = 0;
+
+    CHECK(key->provider,
+          !instance ||
+              (OSSL_PARAM_get_utf8_string_ptr(instance, &name) && OPENSSL_strcasecmp(name, key->kind->name) == 0),
+          REASON_UNSUPPORTED, "%s", "of EdDSA's variants the cluster has the plain one");
+    CHECK(key->provider, !context || context->data_size == 0, REASON_UNSUPPORTED, "%s",
+          "the cluster signs without a context string");
+    CHECK(key->provider, !nonce_type || (OSSL_PARAM_get_uint(nonce_type, &type) && type == 0), REASON_UNSUPPORTED, "%s",
+          "the cluster's nonces are random");
+    return 1;
+}
 
 int signature_make(const struct key *key, EVP_PKEY_CTX *parameters, bool is_digest, const unsigned char *data,
                    size_t data_len, unsigned char *out, size_t *out_len)
@@ -176,7 +222,7 @@ int signature_make(const struct key *key, EVP_PKEY_CTX *parameters, bool is_dige
     hsm_mechanism mechanism = HSM_MECHANISM_INIT(HSM_MECHANISM_EDDSA);
 
     if (key->kind->key_type == HSM_KEY_TYPE_EC)
-        return sign_ec(key, is_digest, data, data_len, out, out_len);
+        return sign_ec(key, parameters, is_digest, data, data_len, out, out_len);
     if (key->kind->key_type == HSM_KEY_TYPE_RSA)
         TRY(rsa_mechanism(key, parameters, data_len, &mechanism));
     return key_sign(key, &mechanism, is_digest, data, data_len, out, out_len);

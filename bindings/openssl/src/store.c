@@ -108,6 +108,8 @@ static uint64_t next_class(const struct store *store, uint64_t after)
 static const uint32_t WANTED[] = {HSM_ATTR_CLASS, HSM_ATTR_KEY_TYPE, HSM_ATTR_TOKEN, HSM_ATTR_LABEL,
                                   HSM_ATTR_PUBLIC_KEY_INFO};
 static const uint32_t WANTED_OF_CERTIFICATES[] = {HSM_ATTR_CLASS, HSM_ATTR_LABEL, HSM_ATTR_VALUE};
+#define N_WANTED                 (sizeof(WANTED) / sizeof(WANTED[0]))
+#define N_WANTED_OF_CERTIFICATES (sizeof(WANTED_OF_CERTIFICATES) / sizeof(WANTED_OF_CERTIFICATES[0]))
 
 static int begin(struct store *store, uint64_t object_class)
 {
@@ -129,9 +131,7 @@ static int begin(struct store *store, uint64_t object_class)
     store->find = NULL;
     HSM(store->provider,
         hsm_find_open(connection->managing, attributes, n, certificate ? WANTED_OF_CERTIFICATES : WANTED,
-                      certificate ? sizeof(WANTED_OF_CERTIFICATES) / sizeof(uint32_t)
-                                  : sizeof(WANTED) / sizeof(uint32_t),
-                      &store->find));
+                      certificate ? N_WANTED_OF_CERTIFICATES : N_WANTED, &store->find));
     return 1;
 }
 
@@ -156,6 +156,7 @@ static int next_object(struct store *store, hsm_key *object, hsm_attributes **at
     return 1;
 }
 
+/* Asked for its class first, because a certificate's value is wanted, and no other's. */
 static int named_object(struct store *store, hsm_key *object, hsm_attributes **attributes)
 {
     struct connection *connection;
@@ -163,8 +164,17 @@ static int named_object(struct store *store, hsm_key *object, hsm_attributes **a
     *object = store->uri.object;
     store->at_end = true;
     TRY(connection_get(store->provider, &connection));
+    HSM(store->provider, hsm_object_get(connection->managing, *object, WANTED, N_WANTED, attributes));
+    uint64_t object_class = hsm_attributes_uint(*attributes, HSM_ATTR_CLASS, 0);
+    bool as_named = store->uri.object_class == 0 || store->uri.object_class == object_class;
+
+    if (as_named && object_class != HSM_CLASS_CERTIFICATE)
+        return 1;
+    hsm_attributes_free(*attributes);
+    *attributes = NULL;
+    CHECK(store->provider, as_named, HSM_OBJECT_NOT_FOUND, "%s", "the object is of another type than the URI says");
     HSM(store->provider,
-        hsm_object_get(connection->managing, *object, WANTED, sizeof(WANTED) / sizeof(WANTED[0]), attributes));
+        hsm_object_get(connection->managing, *object, WANTED_OF_CERTIFICATES, N_WANTED_OF_CERTIFICATES, attributes));
     return 1;
 }
 

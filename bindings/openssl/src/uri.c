@@ -100,8 +100,9 @@ static int take_part(const struct provider *provider, const char *part, size_t l
               "the value of %s is too long, or has a %% that is not followed by two hexadecimal digits", PARTS[i].name);
         return PARTS[i].take(provider, value, uri);
     }
+    /* Not what follows the name: somebody may have put a password there. */
     return RAISE(provider, REASON_URI, "its parts are label=, id=, object= and type=, not \"%.*s\"",
-                 (int)(len < 40 ? len : 40), part);
+                 (int)(name_len < 40 ? name_len : 40), part);
 }
 
 int uri_parse(const struct provider *provider, const char *text, struct uri *uri)

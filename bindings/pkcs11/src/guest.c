@@ -15,9 +15,9 @@ static bool is_set(const struct slot *slot, const char *setting)
 
 bool guest_is_configured(const struct slot *slot)
 {
-    if (getenv("HSM_PASSWORD_FD") || !is_set(slot, "user"))
+    if (secure_getenv("HSM_PASSWORD_FD") || !is_set(slot, "user"))
         return false;
-    return getenv("HSM_PASSWORD") || getenv("HSM_PASSWORD_FILE") || is_set(slot, "password-file");
+    return secure_getenv("HSM_PASSWORD") || secure_getenv("HSM_PASSWORD_FILE") || is_set(slot, "password-file");
 }
 
 /* An administrator or auditor has other rights than the objects of this user. */

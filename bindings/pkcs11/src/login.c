@@ -11,7 +11,7 @@ bool login_is_configured(const struct slot *slot)
     char text[512];
     size_t len = sizeof(text);
 
-    if (getenv("HSM_PASSWORD") || getenv("HSM_PASSWORD_FILE") || getenv("HSM_PASSWORD_FD"))
+    if (secure_getenv("HSM_PASSWORD") || secure_getenv("HSM_PASSWORD_FILE") || secure_getenv("HSM_PASSWORD_FD"))
         return true;
     return hsm_config_get(slot->config, "password-file", text, &len) == HSM_OK && len > 0;
 }

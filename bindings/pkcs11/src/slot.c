@@ -78,7 +78,7 @@ static CK_RV open_configured(void)
 
     if (listed && listed[0] != '\0')
         return open_listed(listed);
-    if (getenv("HSM_CONFIG") || glob(CLUSTERS_FOLDER, 0, NULL, &found) != 0)
+    if (secure_getenv("HSM_CONFIG") || glob(CLUSTERS_FOLDER, 0, NULL, &found) != 0)
         return slot_open(NULL);
     for (size_t i = 0; i < found.gl_pathc && result == CKR_OK; i++)
         result = slot_open(found.gl_pathv[i]);

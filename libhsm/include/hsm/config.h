@@ -12,7 +12,8 @@ extern "C" {
 typedef struct hsm_config hsm_config;
 
 /**
- * Reads the configuration: the file, then the environment.
+ * Reads the configuration: the file, then the environment. A program that has more rights than the user who started it
+ * (setuid, file capabilities) does not read the environment, nor a file in the user's home.
  *
  * @param path    the file; NULL: the one that HSM_CONFIG names, else the usual places (~/.config/hsm/hsm.yaml,
  *                /etc/hsm/hsm.yaml), else none: defaults and environment alone

@@ -84,13 +84,14 @@ HSM_API hsm_status hsm_login_default(hsm_session *session);
  * For servers that read their configuration, and then fork, change their root directory or give up privileges, before
  * they use a key: each child of fork logs in by itself. At each login, the first and those after an expiry, the
  * password is read anew, so that a changed one is taken up; when it cannot be read any more, the one that served last
- * is used. A descriptor (HSM_PASSWORD_FD) and a pipe are read only here. hsm_logout, another login and
- * hsm_session_close wipe what is kept, and the session is prepared no longer. A login that the session has goes on
- * when it is of the same user, else it is forgotten as by hsm_login_forget.
+ * is used. A descriptor (HSM_PASSWORD_FD) and a pipe are read only here, once for all sessions of the hsm_cluster.
+ * hsm_logout, another login and hsm_session_close wipe what is kept, and the session is prepared no longer. A login
+ * that the session has goes on when it is of the same user, else it is forgotten as by hsm_login_forget.
  *
  * Until the first call nobody is logged in (hsm_session_login_info, hsm_session_ticket). A call that logs in may return
  * what hsm_login_default returns; the next one tries again. A kept password that was refused is not tried again, but
- * read anew.
+ * read anew. One that was read and refused rests, 15 seconds at first and up to an hour, until it has changed:
+ * HSM_LOGIN_FAILED meanwhile.
  *
  * @return HSM_OK; HSM_CONFIG_INVALID when no user or no password is set; HSM_IO_ERROR when the file cannot be read
  */
