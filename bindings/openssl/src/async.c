@@ -164,6 +164,8 @@ int async_run(struct connection *connection, const struct async_request *request
         TRY(wait_for_answer(provider, async, waiter));
         outage_note(&connection->outage, waiter->completion.status);
         result = take_result(request, &waiter->completion);
+    } else {
+        outage_note(&connection->outage, hsm_last_error()->status); /* of the login that comes first */
     }
     waiter_end(waiter);
     return result;

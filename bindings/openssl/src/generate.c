@@ -233,8 +233,13 @@ static int generate(const struct generation *generation, struct key **key)
     HSM(generation->provider,
         hsm_key_pair_generate(connection->managing, generation->kind->generation, public.attributes, public.n,
                               private.attributes, private.n, &public_key, &private_key));
-    HSM(generation->provider, hsm_reference_make(connection->managing, private_key, NULL, &reference));
-    return key_from_reference(generation->provider, reference, key);
+    if (hsm_reference_make(connection->managing, private_key, NULL, &reference) == HSM_OK)
+        return key_from_reference(generation->provider, reference, key);
+    RAISE_LAST(generation->provider);
+    /* A pair that its program cannot name would stay for ever. */
+    hsm_object_delete(connection->managing, private_key);
+    hsm_object_delete(connection->managing, public_key);
+    return 0;
 }
 
 /* Nothing that the cluster has a part in. */

@@ -17,7 +17,7 @@ struct bell {
 
 void waiting_init(struct waiting *waiting, int answers)
 {
-    *waiting = (struct waiting){.answers = answers};
+    *waiting = (struct waiting){.answers = answers, .process = getpid()};
     pthread_mutex_init(&waiting->lock, NULL);
 }
 
@@ -157,6 +157,11 @@ static void abandon(ASYNC_WAIT_CTX *context, const void *key, OSSL_ASYNC_FD desc
     (void)context;
     (void)key;
     (void)descriptor;
+    if (waiting->process != getpid()) {
+        close(waiter->descriptor);
+        free(waiter);
+        return;
+    }
     pthread_mutex_lock(&waiting->lock);
     list_remove(waiter);
     waiter->abandoned = true;

@@ -14,6 +14,7 @@
 #include <openssl/async.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <hsm/hsm.h>
 
 struct bell;
@@ -21,6 +22,7 @@ struct waiter;
 
 struct waiting {
     int answers;          /* readable when there is something to take */
+    pid_t process;        /* whose it is: a child of fork leaves the lock and the epolls alone */
     pthread_mutex_t lock; /* guards what follows, and what is in each waiter */
     struct waiter *first, *leader;
     struct bell *bells;
