@@ -74,21 +74,21 @@ void async_close(struct provider *provider)
 
 /* --- the request --- */
 
-static int submit(hsm_queue *queue, hsm_session *session, const struct async_request *request, struct waiter *waiter)
+static int submit(hsm_queue *queue, hsm_session *session, const struct request *request, struct waiter *waiter)
 {
     const struct key *key = request->key;
     hsm_status status = HSM_OK;
 
     switch (request->kind) {
-    case ASYNC_SIGN:
+    case REQUEST_SIGN:
         status =
             hsm_submit_sign(queue, session, key->object, request->mechanism, request->data, request->data_len, waiter);
         break;
-    case ASYNC_SIGN_DIGEST:
+    case REQUEST_SIGN_DIGEST:
         status = hsm_submit_sign_digest(queue, session, key->object, request->mechanism, request->data,
                                         request->data_len, waiter);
         break;
-    case ASYNC_DECRYPT:
+    case REQUEST_DECRYPT:
         status = hsm_submit_decrypt(queue, session, key->object, request->mechanism, request->data, request->data_len,
                                     waiter);
         break;
@@ -96,7 +96,7 @@ static int submit(hsm_queue *queue, hsm_session *session, const struct async_req
     return status == HSM_OK ? 1 : RAISE_LAST(key->provider);
 }
 
-static int take_result(const struct async_request *request, const hsm_completion *completion)
+static int take_result(const struct request *request, const hsm_completion *completion)
 {
     struct provider *provider = request->key->provider;
 
@@ -113,8 +113,7 @@ static int take_result(const struct async_request *request, const hsm_completion
     return 0;
 }
 
-static int send(struct async_queue *async, hsm_session *session, const struct async_request *request,
-                struct waiter *waiter)
+static int send(struct async_queue *async, hsm_session *session, const struct request *request, struct waiter *waiter)
 {
     waiter_begin(waiter);
     if (!submit(async->queue, session, request, waiter)) {
@@ -150,7 +149,7 @@ static int wait_for_answer(struct provider *provider, struct async_queue *async,
     return 1;
 }
 
-int async_run(struct connection *connection, const struct async_request *request)
+int async_run(struct connection *connection, const struct request *request)
 {
     struct provider *provider = request->key->provider;
     struct async_queue *async;

@@ -3,25 +3,25 @@
 #include "connection.h"
 #include "key.h"
 
-static hsm_status call(hsm_session *session, const struct async_request *request)
+static hsm_status call(hsm_session *session, const struct request *request)
 {
     const hsm_key object = request->key->object;
 
     switch (request->kind) {
-    case ASYNC_SIGN:
+    case REQUEST_SIGN:
         return hsm_sign(session, object, request->mechanism, request->data, request->data_len, request->out,
                         request->out_len);
-    case ASYNC_SIGN_DIGEST:
+    case REQUEST_SIGN_DIGEST:
         return hsm_sign_digest(session, object, request->mechanism, request->data, request->data_len, request->out,
                                request->out_len);
-    case ASYNC_DECRYPT:
+    case REQUEST_DECRYPT:
         return hsm_decrypt(session, object, request->mechanism, request->data, request->data_len, request->out,
                            request->out_len);
     }
     return HSM_INTERNAL;
 }
 
-static int sleep_for(struct connection *connection, const struct async_request *request)
+static int sleep_for(struct connection *connection, const struct request *request)
 {
     hsm_status status = call(connection->serving, request);
 
@@ -31,15 +31,7 @@ static int sleep_for(struct connection *connection, const struct async_request *
     return request_is_invalid(request, status) || RAISE_LAST(request->key->provider);
 }
 
-bool request_is_invalid(const struct async_request *request, hsm_status status)
-{
-    if (!request->invalid || (status != HSM_CIPHERTEXT_INVALID && status != HSM_DATA_LENGTH))
-        return false;
-    *request->invalid = true;
-    return true;
-}
-
-static int run(const struct async_request *request)
+static int run(const struct request *request)
 {
     struct provider *provider = request->key->provider;
     struct connection *connection;
@@ -53,8 +45,8 @@ static int run(const struct async_request *request)
 int key_sign(const struct key *key, const hsm_mechanism *mechanism, bool is_digest, const void *data, size_t data_len,
              unsigned char *out, size_t *out_len)
 {
-    const struct async_request request = {
-        .kind = is_digest ? ASYNC_SIGN_DIGEST : ASYNC_SIGN,
+    const struct request request = {
+        .kind = is_digest ? REQUEST_SIGN_DIGEST : REQUEST_SIGN,
         .key = key,
         .mechanism = mechanism,
         .data = data,
@@ -69,8 +61,8 @@ int key_sign(const struct key *key, const hsm_mechanism *mechanism, bool is_dige
 int key_decrypt(const struct key *key, const hsm_mechanism *mechanism, const void *data, size_t data_len,
                 unsigned char *out, size_t *out_len, bool *invalid)
 {
-    const struct async_request request = {
-        .kind = ASYNC_DECRYPT,
+    const struct request request = {
+        .kind = REQUEST_DECRYPT,
         .key = key,
         .mechanism = mechanism,
         .data = data,
