@@ -1,6 +1,7 @@
 /* Changing objects: attributes and sharing. A change reads the record, applies itself, and writes it back at the next
- * version if nobody else wrote meanwhile; else it tries again on what is there then. The record keeps the id of the
- * last change's request: a resend finds its own and is success. */
+ * version if nobody else wrote meanwhile; else it tries again on what is there then. The record keeps the ids of the
+ * last changes' requests: a resend finds its own and is success. Not of the last one alone: a request that was sent to
+ * a node that stood still, and sent again to another, may arrive when the object has changed again since. */
 #include "object/object_internal.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@ struct change {
     struct values attributes;
     struct content content;
     struct bytes names, sharees; /* of apply_share */
+    struct bytes requests;       /* that the record will keep */
 };
 
 typedef status_code (*change_apply)(struct change *change, const void *wish);
@@ -23,6 +25,7 @@ static void change_release(struct change *change)
     object_release(&change->object);
     bytes_release(&change->names);
     bytes_release(&change->sharees);
+    bytes_release(&change->requests);
 }
 
 static void change_begin(struct change *change)
@@ -227,6 +230,29 @@ static status_code tell(struct change *change, struct object_made *made)
     return bytes_ok(&made->attributes);
 }
 
+static bool is_done(const struct change *change, struct slice request_id)
+{
+    struct slice done = change->content.change_requests;
+
+    for (size_t at = 0; at < done.len; at += ID_LEN) {
+        if (slice_equal(slice_of(done.data + at, ID_LEN), request_id))
+            return true;
+    }
+    return false;
+}
+
+static status_code keep_request(struct change *change, struct slice request_id)
+{
+    struct slice earlier = change->content.change_requests;
+    const size_t most = (size_t)ID_LEN * (CHANGES_KEPT - 1);
+
+    bytes_append(&change->requests, request_id.data, request_id.len);
+    bytes_append(&change->requests, earlier.data, earlier.len < most ? earlier.len : most);
+    TRY(bytes_ok(&change->requests));
+    change->content.change_requests = bytes_slice(&change->requests);
+    return STATUS_OK;
+}
+
 static status_code change_token(struct objects *objects, const struct caller *caller, const uint8_t id[ID_LEN],
                                 struct slice request_id, change_apply apply, const void *wish, struct object_made *made)
 {
@@ -240,10 +266,10 @@ static status_code change_token(struct objects *objects, const struct caller *ca
     CHECK(object_sight(change.object, caller) != SIGHT_NONE, STATUS_OBJECT_NOT_FOUND,
           "there is no object with this id");
     change_begin(&change);
-    if (slice_equal(change.content.change_request, request_id))
+    if (is_done(&change, request_id))
         return tell(&change, made);
     TRY(apply(&change, wish));
-    change.content.change_request = request_id;
+    TRY(keep_request(&change, request_id));
     TRY(encode_attributes(&change, &encoded));
     TRY(write_back(objects, &change, &record, version));
     return tell(&change, made);

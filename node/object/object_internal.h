@@ -21,6 +21,7 @@ enum {
 #define ATTRIBUTES_MAX 49152u /* encoded attributes of one object */
 #define ANSWER_MAX     4096u
 #define SHAREES_MAX    250u
+#define CHANGES_KEPT   16u /* requests of the last changes of an object */
 #define RECORD_MAX     65536u
 #define OPENING_LOCKS  16u
 
@@ -30,7 +31,7 @@ struct content {
     struct slice owner_id;
     struct slice sharees; /* user ids, one behind the other, in the order of SHARED_WITH */
     struct slice creation_request;
-    struct slice change_request; /* the last change; empty when there was none */
+    struct slice change_requests; /* of the last changes, newest first, CHANGES_KEPT at most */
     struct slice answer;
 };
 

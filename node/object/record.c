@@ -42,7 +42,7 @@ void content_encode(const struct content *content, struct bytes *out)
     write_bin(out, content->owner_id);
     write_bin(out, content->sharees);
     write_bin(out, content->creation_request);
-    write_bin(out, content->change_request);
+    write_bin(out, content->change_requests);
     write_bin(out, content->answer);
 }
 
@@ -55,7 +55,7 @@ static status_code read_content(struct reader *reader, struct content *content)
     TRY(read_bin(reader, ID_LEN, &content->owner_id));
     TRY(read_bin(reader, (size_t)ID_LEN * SHAREES_MAX, &content->sharees));
     TRY(read_bin(reader, ID_LEN, &content->creation_request));
-    TRY(read_bin(reader, ID_LEN, &content->change_request));
+    TRY(read_bin(reader, (size_t)ID_LEN * CHANGES_KEPT, &content->change_requests));
     return read_bin(reader, ANSWER_MAX, &content->answer);
 }
 
@@ -63,7 +63,8 @@ status_code content_decode(struct slice encoded, struct content *content)
 {
     struct reader reader = reader_of(encoded);
     TRY(read_content(&reader, content));
-    CHECK(reader_at_end(&reader) && content->owner_id.len == ID_LEN && content->sharees.len % ID_LEN == 0,
+    CHECK(reader_at_end(&reader) && content->owner_id.len == ID_LEN && content->sharees.len % ID_LEN == 0 &&
+              content->change_requests.len % ID_LEN == 0,
           STATUS_STORE_DAMAGED, "an object's content is malformed");
     return STATUS_OK;
 }

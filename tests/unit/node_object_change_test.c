@@ -98,6 +98,29 @@ static void sharing_tells_with_whom(void **state)
     assert_int_equal(share_object(fixture->node, &fixture->alice, id, "alice", true), STATUS_INVALID_ARGUMENT);
 }
 
+/* It stood in the queue of a node that was halted, was sent again to another, and the object has changed since. */
+static void a_change_that_arrives_late_again_is_not_done_again(void **state)
+{
+    struct fixture *fixture = *state;
+    CLEANUP(exchange_end) struct exchange unshare;
+    CLEANUP(bytes_release) struct bytes storage = BYTES_INIT;
+    struct values attributes;
+    struct id id = make_aes(fixture->node, &fixture->alice, "late", NULL);
+
+    assert_int_equal(share_object(fixture->node, &fixture->alice, id, "bob", true), STATUS_OK);
+    exchange_begin(&unshare, fixture->node, &fixture->alice);
+    put_id(&unshare, FIELD_OBJECT_ID, id.bytes);
+    put_id(&unshare, FIELD_REQUEST_ID, new_id().bytes);
+    put_text(&unshare, FIELD_USER_NAME, "bob");
+    put_uint(&unshare, FIELD_FLAGS, 1);
+    assert_int_equal(exchange_run(&unshare, OP_OBJECT_SHARE), STATUS_OK);
+    for (unsigned i = 0; i < 15; i++)
+        assert_int_equal(share_object(fixture->node, &fixture->alice, id, i % 2 ? "carol" : "bob", true), STATUS_OK);
+    unshare.node = fixture->other;
+    assert_int_equal(exchange_run(&unshare, OP_OBJECT_SHARE), STATUS_OK);
+    assert_true(look_at(fixture->other, &fixture->bob, id, &attributes, &storage));
+}
+
 static void a_resent_change_is_done_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -267,6 +290,7 @@ int main(void)
         cmocka_unit_test(what_is_fixed_cannot_be_set),
         cmocka_unit_test(only_the_owner_changes_and_administrators_trust),
         cmocka_unit_test(sharing_tells_with_whom),
+        cmocka_unit_test(a_change_that_arrives_late_again_is_not_done_again),
         cmocka_unit_test(a_resent_change_is_done_once),
         cmocka_unit_test(a_deleted_key_is_gone_everywhere_and_its_deletion_may_be_resent),
         cmocka_unit_test(a_late_resend_of_its_creation_does_not_bring_a_key_back),
