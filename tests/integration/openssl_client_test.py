@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from fixture.program import not_sanitized
 from fixture.tls_server import KINDS, VERSIONS
 
 CURL = {"-tls1_2": ("--tlsv1.2", "--tls-max", "1.2"), "-tls1_3": ("--tlsv1.3",)}
@@ -57,6 +58,7 @@ def names(clients, kind):
     return clients.tls / f"client-{kind}.crt", clients.tls / f"client-{kind}.key"
 
 
+@not_sanitized
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_curl_shows_its_certificate(clients, kind, version):
@@ -101,6 +103,7 @@ def test_python_shows_its_certificate(clients, kind):
     assert said == f"Welcome, client {kind}, by TLSv1.3\n"
 
 
+@not_sanitized
 def test_without_a_node_curl_fails_and_says_why(clients):
     certificate, key = names(clients, "ec")
     for node in clients.cluster.nodes:
