@@ -68,7 +68,7 @@ class Haproxy(TlsServer):
             # As Debian's service starts it; on one processor, for which HAProxy starts one thread.
             with running(provider, "taskset", "-c", "0", "haproxy", "-Ws", "-f", self.config, port=self.port) as master:
                 self.master = master.pid
-                wait_until(lambda: self.said("Loading success"), "the master is ready")
+                wait_until(self.master_waits, "the master is ready")
                 yield self
 
     def worker(self):
@@ -76,12 +76,17 @@ class Haproxy(TlsServer):
         return worker
 
     def reload(self):
-        """Returns when the master says that it is done, and the old worker is gone."""
+        """Returns when the master says that it is done and waits for the next, and the old worker is gone."""
         before, n_loaded, n_begun = self.worker(), self.said("Loading success"), self.said("Reloading HAProxy")
         while self.said("Reloading HAProxy") == n_begun:  # it misses what comes before it is quite ready itself
             os.kill(self.master, signal.SIGUSR2)
             time.sleep(0.1)
-        wait_until(lambda: self.said("Loading success") > n_loaded and before not in self.workers(), "a new worker")
+        wait_until(lambda: self.said("Loading success") > n_loaded and before not in self.workers() and self.master_waits(),
+                   "a new worker")
+
+    def master_waits(self):
+        """Not so while it executes itself anew, when it has fewer descriptors than usual."""
+        return "anon_inode:[eventpoll]" in process.descriptors(self.master)
 
     def said(self, text):
         return self.provider.path("server.log").read_text().count(text)
