@@ -67,19 +67,6 @@ static EVP_PKEY *public_part(EVP_PKEY *key)
     return public;
 }
 
-static size_t n_objects(void)
-{
-    hsm_find *find;
-    hsm_key objects[64];
-    size_t n, all = 0;
-
-    OK(hsm_find_open(session, NULL, 0, NULL, 0, &find));
-    while (hsm_find_next(find, objects, NULL, 64, &n) == HSM_OK && n > 0)
-        all += n;
-    hsm_find_close(find);
-    return all;
-}
-
 static hsm_key object_of(uint64_t class, const char *label)
 {
     hsm_find *find;

@@ -25,18 +25,19 @@ static void write_client_config(const struct world *world)
     write_file(path, text, strlen(text));
 }
 
-static void load(const struct world *world)
+OSSL_LIB_CTX *library_with(const struct world *world, const char *setting)
 {
+    OSSL_LIB_CTX *made = OSSL_LIB_CTX_new();
     char path[300], text[2048];
 
     snprintf(text, sizeof(text),
              "openssl_conf = init\n[init]\nproviders = providers\n[providers]\ndefault = default_sect\nhsm = hsm_sect\n"
-             "[default_sect]\nactivate = 1\n[hsm_sect]\nmodule = %s\nconfig = %s/hsm.yaml\nactivate = 1\n",
-             HSM_PROVIDER, world->folder);
+             "[default_sect]\nactivate = 1\n[hsm_sect]\nmodule = %s\nconfig = %s/hsm.yaml\n%s\nactivate = 1\n",
+             HSM_PROVIDER, world->folder, setting);
     snprintf(path, sizeof(path), "%s/openssl.cnf", world->folder);
     write_file(path, text, strlen(text));
-    library = OSSL_LIB_CTX_new();
-    WORKS(OSSL_LIB_CTX_load_config(library, path));
+    WORKS(OSSL_LIB_CTX_load_config(made, path));
+    return made;
 }
 
 int openssl_begin(void **state)
@@ -48,7 +49,7 @@ int openssl_begin(void **state)
     world_join(world);
     session = world->user;
     write_client_config(world);
-    load(world);
+    library = library_with(world, "");
     return 0;
 }
 
@@ -75,6 +76,19 @@ hsm_key secret_of(uint64_t type, const char *label, const uint8_t *value, size_t
 
     OK(hsm_object_create(session, template, sizeof(template) / sizeof(*template), &key));
     return key;
+}
+
+size_t n_objects(void)
+{
+    hsm_find *find;
+    hsm_key objects[64];
+    size_t n, all = 0;
+
+    OK(hsm_find_open(session, NULL, 0, NULL, 0, &find));
+    while (hsm_find_next(find, objects, NULL, 64, &n) == HSM_OK && n > 0)
+        all += n;
+    hsm_find_close(find);
+    return all;
 }
 
 /* --- results --- */

@@ -21,6 +21,12 @@ extern hsm_session *session;
 int openssl_begin(void **state);
 int openssl_end(void **state);
 
+/** One more library context, with a further setting in the provider's section of openssl.cnf. */
+OSSL_LIB_CTX *library_with(const struct world *world, const char *setting);
+
+/** All that the user may see. */
+size_t n_objects(void);
+
 /** A token object with this value, for every use that fits an AES key (HSM_KEY_TYPE_...) or a generic secret. */
 hsm_key secret_of(uint64_t type, const char *label, const uint8_t *value, size_t len);
 

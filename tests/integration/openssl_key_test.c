@@ -387,36 +387,14 @@ static int sign_with(OSSL_LIB_CTX *in, EVP_PKEY *key, struct signing *signing)
     return result;
 }
 
-static size_t n_objects(void)
-{
-    hsm_find *find;
-    hsm_key objects[64];
-    size_t n, all = 0;
-
-    OK(hsm_find_open(session, NULL, 0, NULL, 0, &find));
-    while (hsm_find_next(find, objects, NULL, 64, &n) == HSM_OK && n > 0)
-        all += n;
-    hsm_find_close(find);
-    return all;
-}
-
 static void a_private_key_is_taken_in_only_where_the_configuration_says_so(void **state)
 {
     const struct world *world = *state;
-    char path[300], text[2048];
-    OSSL_LIB_CTX *other = OSSL_LIB_CTX_new();
+    OSSL_LIB_CTX *other = library_with(world, "import = yes");
     EVP_PKEY *keys[] = {generate_ec(THEIRS), generate_rsa(THEIRS)};
     struct signing signing;
     size_t n_before = n_objects();
 
-    snprintf(
-        text, sizeof(text),
-        "openssl_conf = init\n[init]\nproviders = providers\n[providers]\ndefault = default_sect\nhsm = hsm_sect\n"
-        "[default_sect]\nactivate = 1\n[hsm_sect]\nmodule = %s\nconfig = %s/hsm.yaml\nimport = yes\nactivate = 1\n",
-        HSM_PROVIDER, world->folder);
-    snprintf(path, sizeof(path), "%s/import.cnf", world->folder);
-    write_file(path, text, strlen(text));
-    WORKS(OSSL_LIB_CTX_load_config(other, path));
     for (size_t i = 0; i < 2; i++) {
         EVP_PKEY *theirs = NULL;
         unsigned char *der = NULL;

@@ -1,63 +1,15 @@
 """OpenSSL with the module through pkcs11-provider, which takes the place of engines: the command with keys by their URI, and servers
 that know of PKCS#11 by OpenSSL's configuration alone."""
-import os
 import re
-import signal
 
 import pytest
 
 from fixture.cluster import Cluster
-from fixture.pkcs11 import SERVER_ACCOUNT, Site, Token, configure_provider
-from fixture.program import daemon, not_sanitized, running
+from fixture.pkcs11 import Site, Token, configure_provider
+from fixture.pkcs11_servers import apache_serves, nginx_serves
+from fixture.program import not_sanitized, running
 
 KINDS = ["EC:prime256v1", "EC:secp384r1", "EC:edwards25519", "rsa:2048"]
-
-NGINX = """
-user {account};
-worker_processes 3;
-pid {pid_file};
-error_log {log} info;
-{environment}
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port} ssl;
-        ssl_certificate {certificate};
-        ssl_certificate_key {key};
-        ssl_session_cache off; ssl_session_tickets off; keepalive_timeout 0;
-        location / {{ return 200 "pid $pid\\n"; }}
-    }}
-}}
-"""
-
-APACHE = """
-ServerRoot {folder}
-ServerName localhost
-PidFile {pid_file}
-ErrorLog {log}
-LogLevel info
-User {account}
-Group {account}
-Listen 127.0.0.1:{port}
-LoadModule mpm_event_module {modules}/mod_mpm_event.so
-LoadModule authz_core_module {modules}/mod_authz_core.so
-LoadModule socache_shmcb_module {modules}/mod_socache_shmcb.so
-LoadModule dir_module {modules}/mod_dir.so
-LoadModule ssl_module {modules}/mod_ssl.so
-StartServers 3
-DocumentRoot {folder}/www
-SSLSessionCache none
-SSLSessionTickets off
-KeepAlive off
-<VirtualHost *:{port}>
-    SSLEngine on
-    SSLCertificateFile {certificate}
-    SSLCertificateKeyFile "{key}"
-</VirtualHost>
-"""
 
 
 @pytest.fixture
@@ -236,11 +188,6 @@ def two_nodes():
         yield token
 
 
-def serving(token, command, port, name):
-    token.give_to(SERVER_ACCOUNT)
-    return daemon(token, *command, port=port, pid_file=token.path(f"{name}.pid"), log_file=token.path(f"{name}.log"))
-
-
 def write_reference(token, label):
     """A file that names a key by its URI, as the provider writes it, for programs that read keys from files alone."""
     token.run("openssl", "pkey", "-in", token.uri(label, "private"), "-out", f"{label}.key")
@@ -248,39 +195,13 @@ def write_reference(token, label):
     return token.path(f"{label}.key")
 
 
-def nginx(token, site):
-    names = [name for name in token.environment if name != "HOME"]
-    config = token.write("nginx.conf", NGINX.format(
-        account=SERVER_ACCOUNT, pid_file=token.path("nginx.pid"), log=token.path("nginx.log"), folder=token.folder, port=site.port,
-        certificate=site.certificate, key=write_reference(token, "site"), environment="\n".join(f"env {name};" for name in names)))
-    return ["nginx", "-c", config, "-e", token.path("nginx.log")]
-
-
 @not_sanitized
 def test_nginx_serves_with_several_workers_through_reload_and_loss_of_a_node(two_nodes):
-    token = two_nodes
-    site = Site(make_certificate(token, "site"))
-    with serving(token, nginx(token, site), site.port, "nginx") as master:
-        assert len(set(site.serves(100))) > 1  # workers
-        site.serves_while(lambda: os.kill(master, signal.SIGHUP))
-        site.serves_while(token.cluster.nodes[0].stop)
-        site.serves_while(lambda: os.kill(master, signal.SIGHUP))
-    assert "[alert]" not in token.path("nginx.log").read_text()
+    site = Site(make_certificate(two_nodes, "site"))
+    nginx_serves(two_nodes, site, write_reference(two_nodes, "site"))
 
 
 @not_sanitized
 def test_apache_serves_with_several_processes_through_reload_and_loss_of_a_node(two_nodes):
-    token = two_nodes
-    site = Site(make_certificate(token, "site"))
-    token.path("www").mkdir()
-    token.path("www").joinpath("index.html").write_text("served\n")
-    config = token.write("apache.conf", APACHE.format(
-        account=SERVER_ACCOUNT, modules="/usr/lib/apache2/modules", pid_file=token.path("apache.pid"), log=token.path("apache.log"),
-        folder=token.folder, port=site.port, certificate=site.certificate, key=write_reference(token, "site")))
-    command = ["apache2", "-f", config]
-    with serving(token, command, site.port, "apache"):
-        assert set(site.serves(100)) == {"served\n"}
-        site.serves_while(lambda: token.run(*command, "-k", "graceful"))
-        site.serves_while(token.cluster.nodes[0].stop)
-        site.serves_while(lambda: token.run(*command, "-k", "graceful"))
-    assert "exit signal" not in token.path("apache.log").read_text()
+    site = Site(make_certificate(two_nodes, "site"))
+    apache_serves(two_nodes, site, write_reference(two_nodes, "site"), "event")

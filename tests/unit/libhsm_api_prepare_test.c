@@ -14,7 +14,7 @@ static hsm_session *session;
 
 /* --- the node --- */
 
-static char good_password[32];
+static const char *good_password;
 static atomic_int n_logins; /* that were tried */
 static atomic_bool expired, locked;
 
@@ -80,7 +80,7 @@ static int begin(void **state)
     snprintf(folder, sizeof(folder), "/tmp/hsm-prepare-XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(password_file, sizeof(password_file), "%s/password", folder);
-    strcpy(good_password, "first password");
+    good_password = "first password";
     write_password("first password");
     fake_answer = node;
     atomic_store(&n_logins, 0);
@@ -212,13 +212,13 @@ static void a_changed_password_is_taken_up_and_kept(void **state)
 {
     (void)state;
     prepare();
-    strcpy(good_password, "second password");
+    good_password = "second password";
     write_password("second password");
     assert_int_equal(use(), HSM_OK);
     unlink(password_file);
     atomic_store(&expired, true);
     assert_int_equal(use(), HSM_OK);
-    strcpy(good_password, "third password");
+    good_password = "third password";
     write_password("third password");
     atomic_store(&expired, true);
     assert_int_equal(use(), HSM_OK);
@@ -230,7 +230,7 @@ static void a_kept_password_that_is_refused_is_tried_once(void **state)
     (void)state;
     prepare();
     unlink(password_file);
-    strcpy(good_password, "second password");
+    good_password = "second password";
     assert_int_equal(use(), HSM_LOGIN_FAILED);
     assert_int_equal(use(), HSM_IO_ERROR);
     assert_non_null(strstr(hsm_last_error()->detail, password_file));
@@ -244,7 +244,7 @@ static void a_password_in_a_file_that_is_refused_rests_until_it_has_changed(void
 {
     (void)state;
     prepare();
-    strcpy(good_password, "second password");
+    good_password = "second password";
     for (int i = 0; i < 20; i++)
         assert_int_equal(use(), HSM_LOGIN_FAILED);
     assert_non_null(strstr(hsm_last_error()->detail, "tried again in 15 s"));
@@ -252,7 +252,7 @@ static void a_password_in_a_file_that_is_refused_rests_until_it_has_changed(void
     write_password("second password");
     assert_int_equal(use(), HSM_OK);
     /* What the program asks for is tried. */
-    strcpy(good_password, "third password");
+    good_password = "third password";
     atomic_store(&expired, true);
     assert_int_equal(use(), HSM_LOGIN_FAILED);
     assert_int_equal(hsm_login_default(session), HSM_LOGIN_FAILED);
