@@ -1,8 +1,6 @@
 /* Logging in when a call needs it and the credentials are known, from the configuration or because they are kept: again
  * when a ticket has expired, and for the first time where that was prepared. One thread does it, while the others wait
  * for it. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 #include "api_cluster.h"
 #include "api_credentials.h"
@@ -22,21 +20,14 @@ static void replace_kept(hsm_session *session, struct kept_login *kept)
 
     session->kept = kept;
     api_lock_give(&session->lock);
-    if (before)
-        secret_wipe(before, sizeof(*before));
-    free(before);
+    kept_login_free(before);
 }
 
 status_code session_keep_login(hsm_session *session, const char *user, struct slice password)
 {
-    ARGUMENT(password.len <= PASSWORD_MAX, "the password is too long");
-    struct kept_login *kept = (struct kept_login *)calloc(1, sizeof(*kept));
+    struct kept_login *kept;
 
-    CHECK(kept, STATUS_OUT_OF_MEMORY, "no memory for a login");
-    snprintf(kept->user, sizeof(kept->user), "%s", user);
-    kept->password_len = password.len;
-    if (password.len)
-        memcpy(kept->password, password.data, password.len);
+    TRY(kept_login_new(user, password, &kept));
     replace_kept(session, kept);
     return STATUS_OK;
 }

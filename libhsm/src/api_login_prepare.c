@@ -1,36 +1,23 @@
 /* hsm_login_prepare: the credentials of the configuration, read before they are needed (hsm/session.h). A descriptor
  * and a pipe can be read only once: what came out is kept for the other sessions of the cluster, which would find
  * nothing in it any more, or somebody else's data. */
-#include <stdio.h>
-#include <stdlib.h>
 #include "api_cluster.h"
 #include "api_credentials.h"
 #include "api_session_internal.h"
-#include "protocol/secret.h"
-
-static void kept_free(struct kept_login *kept)
-{
-    if (kept)
-        secret_wipe(kept, sizeof(*kept));
-    free(kept);
-}
 
 void cluster_forget_prepared(hsm_cluster *cluster)
 {
-    kept_free(atomic_exchange(&cluster->prepared_with, NULL));
+    kept_login_free(atomic_exchange(&cluster->prepared_with, NULL));
 }
 
 /* The first stays. */
 static status_code remember(hsm_cluster *cluster, const struct credentials *credentials)
 {
-    struct kept_login *none = NULL, *kept = (struct kept_login *)calloc(1, sizeof(*kept));
+    struct kept_login *none = NULL, *kept;
 
-    CHECK(kept, STATUS_OUT_OF_MEMORY, "no memory for a login");
-    snprintf(kept->user, sizeof(kept->user), "%s", credentials->user);
-    kept->password_len = credentials->password.len;
-    memcpy(kept->password, credentials->password.data, credentials->password.len);
+    TRY(kept_login_new(credentials->user, bytes_slice(&credentials->password), &kept));
     if (!atomic_compare_exchange_strong(&cluster->prepared_with, &none, kept))
-        kept_free(kept);
+        kept_login_free(kept);
     return STATUS_OK;
 }
 

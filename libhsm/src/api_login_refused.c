@@ -3,12 +3,10 @@
  * Therefore the library, when it logs in by itself, lets credentials that were refused rest, longer each time, until
  * they change. A login that the program asks for is always tried. */
 #include <openssl/crypto.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include "api_credentials.h"
 #include "api_session_internal.h"
 #include "platform.h"
-#include "protocol/secret.h"
 
 #define SECOND_NS     1000000000ull
 #define REST_FIRST_NS (15 * SECOND_NS)
@@ -17,8 +15,15 @@
 /* Never changes; replaced as a whole, see api_lock.h. */
 struct refusal {
     uint64_t until_ns, rest_ns;
-    struct kept_login of;
+    struct kept_login *of;
 };
+
+static void refusal_free(struct refusal *refusal)
+{
+    if (refusal)
+        kept_login_free(refusal->of);
+    free(refusal);
+}
 
 static void replace(hsm_session *session, struct refusal *refusal)
 {
@@ -27,9 +32,7 @@ static void replace(hsm_session *session, struct refusal *refusal)
 
     session->refusal = refusal;
     api_lock_give(&session->lock);
-    if (before)
-        secret_wipe(before, sizeof(*before));
-    free(before);
+    refusal_free(before);
 }
 
 void session_forget_refusal(hsm_session *session)
@@ -39,8 +42,9 @@ void session_forget_refusal(hsm_session *session)
 
 static bool is_of(const struct refusal *refusal, const struct credentials *credentials)
 {
-    return strcmp(refusal->of.user, credentials->user) == 0 && refusal->of.password_len == credentials->password.len &&
-           CRYPTO_memcmp(refusal->of.password, credentials->password.data, refusal->of.password_len) == 0;
+    return strcmp(refusal->of->user, credentials->user) == 0 &&
+           refusal->of->password_len == credentials->password.len &&
+           CRYPTO_memcmp(refusal->of->password, credentials->password.data, refusal->of->password_len) == 0;
 }
 
 /* Of these credentials: when they were refused last; 0 and 0: they were not. */
@@ -71,17 +75,13 @@ static void refuse(hsm_session *session, const struct credentials *credentials)
     struct refusal *refusal = (struct refusal *)calloc(1, sizeof(*refusal));
     uint64_t until_ns, rest_ns;
 
-    if (!refusal || credentials->password.len > sizeof(refusal->of.password)) {
-        free(refusal);
+    if (!refusal || kept_login_new(credentials->user, bytes_slice(&credentials->password), &refusal->of) != STATUS_OK) {
+        refusal_free(refusal);
         return;
     }
     look(session, credentials, &until_ns, &rest_ns);
     refusal->rest_ns = rest_ns == 0 ? REST_FIRST_NS : 2 * rest_ns < REST_MAX_NS ? 2 * rest_ns : REST_MAX_NS;
     refusal->until_ns = platform_now_ns() + refusal->rest_ns;
-    snprintf(refusal->of.user, sizeof(refusal->of.user), "%s", credentials->user);
-    refusal->of.password_len = credentials->password.len;
-    if (credentials->password.len)
-        memcpy(refusal->of.password, credentials->password.data, credentials->password.len);
     replace(session, refusal);
 }
 

@@ -2,19 +2,13 @@
 #pragma once
 
 #include <stdatomic.h>
+#include "api_kept_login.h"
 #include "api_lock.h"
 #include "api_session.h"
 #include "cluster_core.h"
 #include "protocol/limits.h"
 
 struct object_table;
-
-/* What logs in again when a ticket has expired. Never changes; replaced as a whole, see api_lock.h. */
-struct kept_login {
-    char user[USER_NAME_MAX + 1];
-    uint8_t password[PASSWORD_MAX];
-    size_t password_len;
-};
 
 struct use_proof;
 struct refusal;
