@@ -163,13 +163,12 @@ class Crowd:
         writer.transport.abort()
 
     async def visits(self, meanwhile):
-        leave, began = asyncio.Event(), time.monotonic()
+        leave = asyncio.Event()
         visitors = [asyncio.create_task(self.visit(leave)) for _ in range(self.n)]
         change = asyncio.create_task(asyncio.to_thread(meanwhile))
         while self.n_inside < self.n and not any(visitor.done() for visitor in visitors):
             self.most_waits = max(self.most_waits, self.haproxy.waits())
             await asyncio.sleep(0.02)
-        self.seconds = time.monotonic() - began
         leave.set()
         await asyncio.gather(change, *visitors)
 
@@ -196,7 +195,6 @@ def test_one_thread_waits_for_hundreds_of_signatures_at_once(offload):
     with far_away(offload) as haproxy:
         idle = haproxy.waits()
         crowd = Crowd(haproxy, 1000).come()
-        assert crowd.seconds < 1000 * 2 * FAR_S / 2  # one after the other would take twice as long
         assert crowd.most_waits > 100
         wait_until(lambda: haproxy.waits() == idle, "nothing is left of them")
 

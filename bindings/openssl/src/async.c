@@ -161,10 +161,10 @@ int async_run(struct connection *connection, const struct request *request)
     CHECK(provider, waiter, REASON_ASYNC, "%s", "no memory, or another operation waits in this context");
     if (send(async, connection->serving, request, waiter)) {
         TRY(wait_for_answer(provider, async, waiter));
-        outage_note(&connection->outage, waiter->completion.status);
+        outage_note(&connection->outage, request->permit, waiter->completion.status);
         result = take_result(request, &waiter->completion);
     } else {
-        outage_note(&connection->outage, hsm_last_error()->status); /* of the login that comes first */
+        outage_note(&connection->outage, request->permit, hsm_last_error()->status); /* of the login that comes first */
     }
     waiter_end(waiter);
     return result;

@@ -25,19 +25,20 @@ static int sleep_for(struct connection *connection, const struct request *reques
 {
     hsm_status status = call(connection->serving, request);
 
-    outage_note(&connection->outage, status);
+    outage_note(&connection->outage, request->permit, status);
     if (status == HSM_OK)
         return 1;
     return request_is_invalid(request, status) || RAISE_LAST(request->key->provider);
 }
 
-static int run(const struct request *request)
+static int run(struct request *request)
 {
     struct provider *provider = request->key->provider;
     struct connection *connection;
 
     TRY(connection_get(provider, &connection));
-    CHECK(provider, outage_may_call(&connection->outage), REASON_OUTAGE, "%s",
+    request->permit = outage_may_call(&connection->outage);
+    CHECK(provider, request->permit != OUTAGE_NO_CALL, REASON_OUTAGE, "%s",
           "a call has failed for this a moment ago; it is tried again soon");
     return async_is_wanted() ? async_run(connection, request) : sleep_for(connection, request);
 }
@@ -45,7 +46,7 @@ static int run(const struct request *request)
 int key_sign(const struct key *key, const hsm_mechanism *mechanism, bool is_digest, const void *data, size_t data_len,
              unsigned char *out, size_t *out_len)
 {
-    const struct request request = {
+    struct request request = {
         .kind = is_digest ? REQUEST_SIGN_DIGEST : REQUEST_SIGN,
         .key = key,
         .mechanism = mechanism,
@@ -61,7 +62,7 @@ int key_sign(const struct key *key, const hsm_mechanism *mechanism, bool is_dige
 int key_decrypt(const struct key *key, const hsm_mechanism *mechanism, const void *data, size_t data_len,
                 unsigned char *out, size_t *out_len, bool *invalid)
 {
-    const struct request request = {
+    struct request request = {
         .kind = REQUEST_DECRYPT,
         .key = key,
         .mechanism = mechanism,

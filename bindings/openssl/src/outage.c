@@ -23,20 +23,23 @@ void outage_begin(struct outage *outage, hsm_session *session, uint32_t timeout_
 {
     outage->session = session;
     outage->timeout_ms = timeout_ms;
+    atomic_init(&outage->answered_ms, 0);
     atomic_init(&outage->next_attempt_ms, 0);
     atomic_init(&outage->attempt_ms, least(ATTEMPT_FIRST_MS, timeout_ms));
 }
 
 /* The caller whose exchange succeeds is the one that tries. */
-bool outage_may_call(struct outage *outage)
+enum outage_permit outage_may_call(struct outage *outage)
 {
     uint64_t next = atomic_load(&outage->next_attempt_ms), now;
 
     if (next == 0)
-        return true;
+        return OUTAGE_CALL;
     now = now_ms();
     return now >= next &&
-           atomic_compare_exchange_strong(&outage->next_attempt_ms, &next, now + outage->attempt_ms + REST_MS);
+                   atomic_compare_exchange_strong(&outage->next_attempt_ms, &next, now + outage->attempt_ms + REST_MS)
+               ? OUTAGE_ATTEMPT
+               : OUTAGE_NO_CALL;
 }
 
 static void end(struct outage *outage)
@@ -48,16 +51,37 @@ static void end(struct outage *outage)
     atomic_store(&outage->next_attempt_ms, 0);
 }
 
-void outage_note(struct outage *outage, hsm_status status)
+/* A call was late, but others of the same time were answered: no outage. */
+static bool was_answered(const struct outage *outage, uint64_t now)
 {
-    if (status != HSM_UNAVAILABLE) {
-        end(outage);
+    uint64_t answered = atomic_load(&outage->answered_ms);
+
+    return answered != 0 && now - answered < outage->timeout_ms;
+}
+
+/* The calls that were under way when the nodes went fail one after the other: the first begins the outage, and the
+ * others do not make it longer. As much rest again as an attempt takes, so that a worker is never kept for more than
+ * half of its time. */
+static void go_on(struct outage *outage, enum outage_permit permit)
+{
+    uint64_t now = now_ms(), none = 0;
+    uint32_t attempt = atomic_load(&outage->attempt_ms);
+    uint64_t next = now + REST_MS + attempt;
+
+    if (permit == OUTAGE_ATTEMPT)
+        atomic_store(&outage->next_attempt_ms, next);
+    else if (was_answered(outage, now) || !atomic_compare_exchange_strong(&outage->next_attempt_ms, &none, next))
+        return;
+    hsm_session_set_timeout(outage->session, attempt);
+    atomic_store(&outage->attempt_ms, least(2 * attempt, outage->timeout_ms));
+}
+
+void outage_note(struct outage *outage, enum outage_permit permit, hsm_status status)
+{
+    if (status == HSM_UNAVAILABLE) {
+        go_on(outage, permit);
         return;
     }
-    uint32_t attempt = atomic_load(&outage->attempt_ms);
-
-    hsm_session_set_timeout(outage->session, attempt);
-    /* As much rest again as an attempt takes, so that a worker is never kept for more than half of its time. */
-    atomic_store(&outage->next_attempt_ms, now_ms() + REST_MS + attempt);
-    atomic_store(&outage->attempt_ms, least(2 * attempt, outage->timeout_ms));
+    atomic_store(&outage->answered_ms, now_ms());
+    end(outage);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "key.h"
+#include "outage.h"
 
 enum request_kind { REQUEST_SIGN, REQUEST_SIGN_DIGEST, REQUEST_DECRYPT };
 
@@ -14,6 +15,7 @@ struct request {
     unsigned char *out;
     size_t *out_len; /* in: room; out: length */
     bool *invalid;   /* as for key_decrypt */
+    enum outage_permit permit;
 };
 
 /* Whether the request asked to be told, and was told, that what it decrypts is not good. */
