@@ -134,26 +134,25 @@ void generation_free(void *generation)
     free(generation);
 }
 
-/* --- templates --- */
+/* --- attributes --- */
 
 #define ATTRIBUTES_MAX 16
 
-struct template
-{
-    hsm_attribute attributes[ATTRIBUTES_MAX];
+struct attributes {
+    hsm_attribute list[ATTRIBUTES_MAX];
     size_t n;
 };
 
-static void put(struct template *template, hsm_attribute attribute)
+static void put(struct attributes *to, hsm_attribute attribute)
 {
-    if (template->n < ATTRIBUTES_MAX)
-        template->attributes[template->n++] = attribute;
+    if (to->n < ATTRIBUTES_MAX)
+        to->list[to->n++] = attribute;
 }
 
 static const uint64_t CLASS_PRIVATE = HSM_CLASS_PRIVATE_KEY;
 
 /* What a key of this kind is for; each half of a pair has its own. */
-static void put_uses(const struct key_kind *kind, struct template *public, struct template *private)
+static void put_uses(const struct key_kind *kind, struct attributes *public, struct attributes *private)
 {
     if (kind->signature) {
         put(private, hsm_attribute_bool(HSM_ATTR_SIGN, 1));
@@ -193,22 +192,53 @@ static int curve_of(const struct generation *generation, unsigned char oid[OID_M
     return 1;
 }
 
-static void put_names(const struct generation *generation, struct template *template)
+static void put_names(const struct generation *generation, struct attributes *to)
 {
-    put(template, hsm_attribute_bool(HSM_ATTR_TOKEN, 1));
+    put(to, hsm_attribute_bool(HSM_ATTR_TOKEN, 1));
     if (generation->label[0] != '\0')
-        put(template, hsm_attribute_text(HSM_ATTR_LABEL, generation->label));
+        put(to, hsm_attribute_text(HSM_ATTR_LABEL, generation->label));
     if (generation->id_len > 0)
-        put(template, hsm_attribute_of(HSM_ATTR_ID, generation->id, generation->id_len));
+        put(to, hsm_attribute_of(HSM_ATTR_ID, generation->id, generation->id_len));
 }
 
 /* --- generation --- */
 
+/* Big-endian, without zeros in front, at the end of `out`; how long it is. */
+static size_t exponent_bytes(uint64_t exponent, unsigned char out[EXPONENT_MAX])
+{
+    size_t len = 0;
+
+    do {
+        out[EXPONENT_MAX - ++len] = (unsigned char)exponent;
+        exponent >>= 8;
+    } while (exponent != 0);
+    return len;
+}
+
+/* What is generated: how long an RSA key, on which curve another. */
+struct shape {
+    unsigned char exponent[EXPONENT_MAX], curve[OID_MAX];
+};
+
+static int put_shape(const struct generation *generation, struct shape *shape, struct attributes *to)
+{
+    size_t len;
+
+    if (generation->kind->key_type != HSM_KEY_TYPE_RSA) {
+        TRY(curve_of(generation, shape->curve, &len));
+        put(to, hsm_attribute_of(HSM_ATTR_EC_PARAMS, shape->curve, len));
+        return 1;
+    }
+    len = exponent_bytes(generation->exponent, shape->exponent);
+    put(to, hsm_attribute_uint(HSM_ATTR_MODULUS_BITS, &generation->modulus_bits));
+    put(to, hsm_attribute_of(HSM_ATTR_PUBLIC_EXPONENT, shape->exponent + EXPONENT_MAX - len, len));
+    return 1;
+}
+
 static int generate(const struct generation *generation, struct key **key)
 {
-    struct template public = {.n = 0}, private = {.n = 0};
-    unsigned char oid[OID_MAX], exponent[EXPONENT_MAX];
-    size_t oid_len;
+    struct attributes public = {.n = 0}, private = {.n = 0};
+    struct shape shape;
     hsm_key public_key, private_key;
     hsm_reference *reference;
     struct connection *connection;
@@ -216,23 +246,10 @@ static int generate(const struct generation *generation, struct key **key)
     put_names(generation, &public);
     put_names(generation, &private);
     put_uses(generation->kind, &public, &private);
-    if (generation->kind->key_type == HSM_KEY_TYPE_RSA) {
-        for (size_t i = 0; i < EXPONENT_MAX; i++)
-            exponent[i] = (unsigned char)(generation->exponent >> (8 * (EXPONENT_MAX - 1 - i)));
-        size_t zeros = 0;
-
-        while (zeros < EXPONENT_MAX - 1 && exponent[zeros] == 0)
-            zeros++;
-        put(&public, hsm_attribute_uint(HSM_ATTR_MODULUS_BITS, &generation->modulus_bits));
-        put(&public, hsm_attribute_of(HSM_ATTR_PUBLIC_EXPONENT, exponent + zeros, EXPONENT_MAX - zeros));
-    } else {
-        TRY(curve_of(generation, oid, &oid_len));
-        put(&public, hsm_attribute_of(HSM_ATTR_EC_PARAMS, oid, oid_len));
-    }
+    TRY(put_shape(generation, &shape, &public));
     TRY(connection_get(generation->provider, &connection));
-    HSM(generation->provider,
-        hsm_key_pair_generate(connection->managing, generation->kind->generation, public.attributes, public.n,
-                              private.attributes, private.n, &public_key, &private_key));
+    HSM(generation->provider, hsm_key_pair_generate(connection->managing, generation->kind->generation, public.list,
+                                                    public.n, private.list, private.n, &public_key, &private_key));
     if (hsm_reference_make(connection->managing, private_key, NULL, &reference) == HSM_OK)
         return key_from_reference(generation->provider, reference, key);
     RAISE_LAST(generation->provider);
@@ -247,8 +264,8 @@ static int generate_parameters(const struct generation *generation, struct key *
 {
     struct provider *provider = generation->provider;
 
-    CHECK(provider, generation->kind->group_name && generation->group[0] != '\0', REASON_PARAMETER, "%s",
-          "parameters alone are a curve's: which?");
+    CHECK(provider, generation->kind->key_type == HSM_KEY_TYPE_EC && generation->group[0] != '\0', REASON_PARAMETER,
+          "%s", "parameters alone are a curve's: which?");
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(provider->library, generation->kind->name, NULL);
     EVP_PKEY *made = NULL;
     int result = context && EVP_PKEY_paramgen_init(context) == 1 &&
@@ -282,7 +299,7 @@ int import_pkcs8(struct key *key, const unsigned char *der, size_t der_len)
 {
     struct provider *provider = key->provider;
     const uint64_t key_type = key->kind->key_type;
-    struct template private = {.n = 0};
+    struct attributes private = {.n = 0};
     unsigned char info[2048];
     size_t info_len = sizeof(info);
     struct key *public = NULL;
@@ -293,7 +310,7 @@ int import_pkcs8(struct key *key, const unsigned char *der, size_t der_len)
     put(&private, hsm_attribute_of(HSM_ATTR_VALUE, der, der_len));
     put_uses(key->kind, NULL, &private);
     TRY(connection_get(provider, &connection));
-    HSM(provider, hsm_object_create(connection->serving, private.attributes, private.n, &key->object));
+    HSM(provider, hsm_object_create(connection->serving, private.list, private.n, &key->object));
     key->has_private = true; /* from here on it is forgotten with the key */
     HSM(provider, hsm_key_export_public(connection->serving, key->object, info, &info_len));
     TRY(key_from_public_info(provider, info, info_len, &public));

@@ -9,16 +9,16 @@
 #include "connection.h"
 
 const struct key_kind KEY_KINDS[N_KINDS] = {
-    [KIND_RSA] = {"RSA", HSM_KEY_TYPE_RSA, 0, HSM_MECHANISM_RSA_KEY_PAIR_GEN, "RSA", NULL, NULL},
-    [KIND_EC] = {"EC", HSM_KEY_TYPE_EC, 0, HSM_MECHANISM_EC_KEY_PAIR_GEN, "ECDSA", "ECDH", "group"},
+    [KIND_RSA] = {"RSA", HSM_KEY_TYPE_RSA, 0, HSM_MECHANISM_RSA_KEY_PAIR_GEN, "RSA", NULL},
+    [KIND_EC] = {"EC", HSM_KEY_TYPE_EC, 0, HSM_MECHANISM_EC_KEY_PAIR_GEN, "ECDSA", "ECDH"},
     [KIND_ED25519] = {"ED25519", HSM_KEY_TYPE_EC_EDWARDS, HSM_CURVE_ED25519, HSM_MECHANISM_EDWARDS_KEY_PAIR_GEN,
-                      "ED25519", NULL, NULL},
+                      "ED25519", NULL},
     [KIND_ED448] = {"ED448", HSM_KEY_TYPE_EC_EDWARDS, HSM_CURVE_ED448, HSM_MECHANISM_EDWARDS_KEY_PAIR_GEN, "ED448",
-                    NULL, NULL},
+                    NULL},
     [KIND_X25519] = {"X25519", HSM_KEY_TYPE_EC_MONTGOMERY, HSM_CURVE_X25519, HSM_MECHANISM_MONTGOMERY_KEY_PAIR_GEN,
-                     NULL, "X25519", NULL},
+                     NULL, "X25519"},
     [KIND_X448] = {"X448", HSM_KEY_TYPE_EC_MONTGOMERY, HSM_CURVE_X448, HSM_MECHANISM_MONTGOMERY_KEY_PAIR_GEN, NULL,
-                   "X448", NULL},
+                   "X448"},
 };
 
 const struct key_kind *key_kind_of(const EVP_PKEY *public_key)

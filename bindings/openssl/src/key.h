@@ -10,13 +10,12 @@
 
 /* What the kinds of keys differ in. */
 struct key_kind {
-    const char *name;       /* as OpenSSL calls it */
-    uint32_t key_type;      /* HSM_KEY_TYPE_... */
-    uint32_t curve;         /* of Edwards and Montgomery keys; 0: chosen at generation */
-    uint32_t generation;    /* HSM_MECHANISM_... */
-    const char *signature;  /* name of its signature algorithm; NULL: does not sign */
-    const char *exchange;   /* of its key exchange; NULL: none */
-    const char *group_name; /* parameter that chooses its curve at generation; NULL: none */
+    const char *name;      /* as OpenSSL calls it */
+    uint32_t key_type;     /* HSM_KEY_TYPE_... */
+    uint32_t curve;        /* of Edwards and Montgomery keys; 0: chosen at generation */
+    uint32_t generation;   /* HSM_MECHANISM_... */
+    const char *signature; /* name of its signature algorithm; NULL: does not sign */
+    const char *exchange;  /* of its key exchange; NULL: none */
 };
 
 enum key_kind_index { KIND_RSA, KIND_EC, KIND_ED25519, KIND_ED448, KIND_X25519, KIND_X448, N_KINDS };

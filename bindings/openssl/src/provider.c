@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <strings.h>
 #include "async.h"
-#include "precedence.h"
 #include "connection.h"
+#include "precedence.h"
 
 #define TIMEOUT_DEFAULT_MS 3000u
 #define TIMEOUT_MIN_MS     50u

@@ -33,17 +33,12 @@ static int find(struct provider *provider, hsm_session *session, const struct ur
                 hsm_attributes *attributes[2], size_t *n)
 {
     static const uint64_t SECRET = HSM_CLASS_SECRET_KEY;
-    hsm_attribute template[4];
-    size_t n_attributes = 0;
+    hsm_attribute template[URI_ATTRIBUTES_MAX];
+    size_t n_attributes = uri_template(uri, &SECRET, template);
     hsm_find *find = NULL;
 
-    template[n_attributes++] = hsm_attribute_uint(HSM_ATTR_CLASS, &SECRET);
-    template[n_attributes++] = hsm_attribute_bool(HSM_ATTR_TOKEN, 1);
-    if (uri->label[0] != '\0')
-        template[n_attributes++] = hsm_attribute_text(HSM_ATTR_LABEL, uri->label);
-    if (uri->id_len > 0)
-        template[n_attributes++] = hsm_attribute_of(HSM_ATTR_ID, uri->id, uri->id_len);
-    CHECK(provider, n_attributes > 2, REASON_URI, "%s", "it names no key: label=, id= or object= is wanted");
+    CHECK(provider, uri->label[0] != '\0' || uri->id_len > 0, REASON_URI, "%s",
+          "it names no key: label=, id= or object= is wanted");
     HSM(provider, hsm_find_open(session, template, n_attributes, WANTED, N_WANTED, &find));
     hsm_status status = hsm_find_next(find, objects, attributes, 2, n);
 

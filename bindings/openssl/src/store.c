@@ -113,20 +113,14 @@ static const uint32_t WANTED_OF_CERTIFICATES[] = {HSM_ATTR_CLASS, HSM_ATTR_LABEL
 
 static int begin(struct store *store, uint64_t object_class)
 {
-    static const uint8_t YES = 1;
-    hsm_attribute attributes[4];
-    size_t n = 0;
+    hsm_attribute attributes[URI_ATTRIBUTES_MAX];
     struct connection *connection;
     bool certificate = object_class == HSM_CLASS_CERTIFICATE;
 
     TRY(connection_get(store->provider, &connection));
     store->finding = object_class;
-    attributes[n++] = hsm_attribute_uint(HSM_ATTR_CLASS, &store->finding);
-    attributes[n++] = hsm_attribute_of(HSM_ATTR_TOKEN, &YES, sizeof(YES));
-    if (store->uri.label[0] != '\0')
-        attributes[n++] = hsm_attribute_text(HSM_ATTR_LABEL, store->uri.label);
-    if (store->uri.id_len > 0)
-        attributes[n++] = hsm_attribute_of(HSM_ATTR_ID, store->uri.id, store->uri.id_len);
+    size_t n = uri_template(&store->uri, &store->finding, attributes);
+
     hsm_find_close(store->find);
     store->find = NULL;
     HSM(store->provider,

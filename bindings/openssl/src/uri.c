@@ -118,3 +118,16 @@ int uri_parse(const struct provider *provider, const char *text, struct uri *uri
     }
     return 1;
 }
+
+size_t uri_template(const struct uri *uri, const uint64_t *object_class, hsm_attribute attributes[URI_ATTRIBUTES_MAX])
+{
+    size_t n = 0;
+
+    attributes[n++] = hsm_attribute_uint(HSM_ATTR_CLASS, object_class);
+    attributes[n++] = hsm_attribute_bool(HSM_ATTR_TOKEN, 1);
+    if (uri->label[0] != '\0')
+        attributes[n++] = hsm_attribute_text(HSM_ATTR_LABEL, uri->label);
+    if (uri->id_len > 0)
+        attributes[n++] = hsm_attribute_of(HSM_ATTR_ID, uri->id, uri->id_len);
+    return n;
+}

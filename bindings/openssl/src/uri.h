@@ -18,3 +18,8 @@ struct uri {
 bool uri_is_ours(const char *text);
 
 int uri_parse(const struct provider *provider, const char *text, struct uri *uri);
+
+#define URI_ATTRIBUTES_MAX 4u
+
+/* What to look for: token objects of the class (borrowed, as `uri` is) with the names that it gives; how many. */
+size_t uri_template(const struct uri *uri, const uint64_t *object_class, hsm_attribute attributes[URI_ATTRIBUTES_MAX]);
